@@ -1,0 +1,8 @@
+/* main.c: the command. */
+#include <stdio.h>
+
+int main(void)
+{
+    puts("sooth " SOOTH_VERSION);
+    return 0;
+}
