@@ -1,0 +1,216 @@
+/* sooth/model.h: open a model, generate with it, embed with it, count and score with it.
+ *
+ * A model is a GGUF file, a Hugging Face directory (safetensors, config.json, tokenizer.json), an E5S1 file, or
+ * any OpenAI-compatible server named by its URL ("http://host:port/v1"): the calls are the same.
+ *
+ * Ownership: strings in options are borrowed for the call; results are released by their _release function and
+ * are empty after a failure. Thread use: a struct sooth_model is immutable after opening and may serve several
+ * threads at once; a struct sooth_session belongs to one thread at a time. */
+#ifndef SOOTH_MODEL_H
+#define SOOTH_MODEL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "sooth/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sooth_model;
+struct sooth_session;
+
+struct sooth_model_options {
+    unsigned threads;       /* 0 = the cores this process is granted */
+    const char *compute;    /* how unquantized weights are multiplied: NULL or "auto", "f32", "bf16", "int8" */
+    size_t context;         /* tokens a session may hold; 0 = the model's own length, at most 8192 */
+    const char *api_model;  /* remote: the server's name for the model; NULL = the first of /v1/models */
+    const char *api_key;    /* remote: NULL = environment SOOTH_API_KEY */
+    double api_timeout;     /* remote: seconds for a whole request; 0 = 120 */
+};
+
+enum sooth_model_kind {
+    SOOTH_MODEL_DECODER, /* generates */
+    SOOTH_MODEL_ENCODER, /* embeds */
+    SOOTH_MODEL_REMOTE   /* a server; does what the server does */
+};
+
+struct sooth_model_info {
+    enum sooth_model_kind kind;
+    const char *path, *name, *format;  /* format: "gguf", "safetensors", "e5s1", "http" */
+    const char *arch;                  /* "llama", "gemma3", "bert", "xlm-roberta", ... */
+    const char *tokenizer, *pretokenizer, *pooling;
+    const char *weights;               /* commonest number format by bytes, such as "q4_1" */
+    uint64_t parameters, file_bytes, memory_bytes;
+    size_t layers, dim, heads, kv_heads, head_dim, ff, vocab, context;
+    bool has_template, add_bos;
+    const char *const *warnings;       /* such as a missing pre-tokenizer name */
+    size_t n_warnings;
+};
+
+/* Finds the file or directory that a short name means: an existing path as it stands; else NAME, NAME.gguf under
+ * $SOOTH_MODELS, $SOOTH_HOME/models (default ~/.local/share/sooth/models), ./models, and models/ beside or one
+ * level above the program. Writes at most size bytes to out. A URL is returned unchanged. */
+enum sooth_status sooth_model_find(const char *name, char *out, size_t size, struct sooth_error *err);
+
+/* name as for sooth_model_find; options may be NULL. *out is NULL on failure. */
+enum sooth_status sooth_model_open(const char *name, const struct sooth_model_options *options, struct sooth_model **out,
+                                   struct sooth_error *err);
+void sooth_model_close(struct sooth_model *model); /* NULL is fine; close sessions first */
+const struct sooth_model_info *sooth_model_info(const struct sooth_model *model); /* lives as long as the model */
+
+/* --- tokens ------------------------------------------------------------------------------------------------ */
+
+struct sooth_tokens {
+    int32_t *ids;
+    size_t count;
+};
+/* special: text may name control tokens (only for trusted template text); otherwise "<|im_start|>" is plain text.
+ * bos: add what the model's own rule adds. Remote models: SOOTH_ERR_UNSUPPORTED. */
+enum sooth_status sooth_tokenize(const struct sooth_model *model, const char *text, size_t len, bool bos, bool special,
+                                 struct sooth_tokens *out, struct sooth_error *err);
+/* The model's pair form: [CLS] a [SEP] b [SEP] and its kin. */
+enum sooth_status sooth_tokenize_pair(const struct sooth_model *model, const char *a, size_t a_len, const char *b, size_t b_len,
+                                      struct sooth_tokens *out, struct sooth_error *err);
+void sooth_tokens_release(struct sooth_tokens *tokens);
+/* The text of ids, valid UTF-8, NUL-terminated, owned by the caller (free with sooth_free). NULL when out of memory. */
+char *sooth_detokenize(const struct sooth_model *model, const int32_t *ids, size_t count);
+/* Tokens of text without any added ones; an estimate (bytes / 3) for remote models. */
+size_t sooth_count_tokens(const struct sooth_model *model, const char *text, size_t len);
+void sooth_free(void *p);
+
+/* --- generation -------------------------------------------------------------------------------------------- */
+
+struct sooth_message {
+    const char *role;    /* "system", "user", "assistant", "tool" */
+    const char *content; /* always plain text: control tokens inside it are not recognised */
+};
+
+struct sooth_sampling {
+    double temperature;     /* 0 = greedy */
+    int top_k;              /* 0 = off */
+    double top_p;           /* 1 = off */
+    double min_p;           /* 0 = off */
+    double repeat_penalty;  /* 1 = off; over the last repeat_last tokens */
+    int repeat_last;        /* default 64 */
+    uint64_t seed;          /* same seed, same model, same prompt: same text */
+};
+
+/* The next piece of text, always whole UTF-8 characters, never a byte of a stop string. False stops. */
+typedef bool sooth_text_fn(void *user, const char *text, size_t len);
+/* Tells prompt progress; may be NULL. */
+typedef void sooth_progress_fn(void *user, size_t done, size_t total);
+
+struct sooth_generate_options {
+    struct sooth_sampling sampling;
+    size_t max_tokens;          /* 0 = until the end token or the context is full */
+    const char *const *stop;    /* stop strings; not part of the text */
+    size_t n_stop;
+    unsigned logprobs;          /* > 0: keep log-probabilities, and this many alternatives (at most 20) */
+    size_t prompt_batch;        /* tokens a forward while reading the prompt; 0 = 512; never changes the result */
+    sooth_text_fn *on_text;
+    sooth_progress_fn *on_prompt;
+    void *user;
+};
+void sooth_generate_options_init(struct sooth_generate_options *options); /* greedy, 512 tokens, nothing else */
+
+enum sooth_finish { SOOTH_FINISH_STOP, SOOTH_FINISH_LENGTH, SOOTH_FINISH_CANCELLED };
+
+struct sooth_logprob { int32_t id; float logprob; };
+struct sooth_generation {
+    char *text;                 /* NUL-terminated UTF-8 */
+    size_t len;
+    enum sooth_finish finish;
+    int32_t *ids;               /* generated tokens, without the end token; NULL for remote */
+    float *logprobs;            /* [n_tokens] of the chosen tokens, raw distribution; NULL unless asked */
+    struct sooth_logprob *top;  /* [n_tokens * n_top]; NULL unless asked */
+    size_t n_tokens, n_top, n_prompt, n_reused; /* n_reused: prompt tokens found in the session's cache */
+    double prompt_seconds, seconds;
+};
+void sooth_generation_release(struct sooth_generation *g);
+
+/* A session holds the KV cache. A prompt that starts like what the cache holds is only read from there on. */
+enum sooth_status sooth_session_new(struct sooth_model *model, struct sooth_session **out, struct sooth_error *err);
+void sooth_session_free(struct sooth_session *session);
+
+/* The model's own chat template, then generation. A prompt that leaves no room for one token in the context is
+ * SOOTH_ERR_LIMIT with both counts; nothing is cut in silence. */
+enum sooth_status sooth_chat(struct sooth_session *session, const struct sooth_message *messages, size_t n,
+                             const struct sooth_generate_options *options, struct sooth_generation *out, struct sooth_error *err);
+/* No template: the text as it stands (plain), with BOS by the model's rule. */
+enum sooth_status sooth_complete(struct sooth_session *session, const char *text, size_t len,
+                                 const struct sooth_generate_options *options, struct sooth_generation *out, struct sooth_error *err);
+/* Renders messages with the model's template (or the Jinja text given), as text. Caller frees with sooth_free. */
+enum sooth_status sooth_render(const struct sooth_model *model, const struct sooth_message *messages, size_t n, bool add_generation_prompt,
+                               char **out, struct sooth_error *err);
+/* Log-probability of each token of `text` after `prompt` (both plain). out: [count of tokens of text], caller frees. */
+enum sooth_status sooth_score(struct sooth_session *session, const char *prompt, size_t prompt_len, const char *text, size_t len,
+                              float **out, size_t *count, struct sooth_error *err);
+
+struct sooth_perplexity {
+    double value, error; /* exp of the mean negative log-likelihood, and its standard error */
+    size_t tokens, chunks;
+};
+/* Disjoint windows of `context` tokens (0 = 512), each second half scored; at most `chunks` windows (0 = all).
+ * on_chunk, if not NULL, is told (user, done, total). */
+enum sooth_status sooth_perplexity(struct sooth_model *model, const char *text, size_t len, size_t context, size_t chunks,
+                                   sooth_progress_fn *on_chunk, void *user, struct sooth_perplexity *out, struct sooth_error *err);
+
+/* --- embeddings -------------------------------------------------------------------------------------------- */
+
+enum sooth_embed_kind { SOOTH_EMBED_QUERY, SOOTH_EMBED_PASSAGE, SOOTH_EMBED_RAW }; /* RAW: no prefix */
+
+size_t sooth_embed_dim(const struct sooth_model *model);
+size_t sooth_embed_limit(const struct sooth_model *model);   /* tokens a text may have, prefix and specials counted */
+const char *sooth_embed_prefix(const struct sooth_model *model, enum sooth_embed_kind kind); /* "" when none */
+/* A hash of weights, tokenizer and pooling: 64 hex digits. Stores remember it. Remote: of URL and model name. */
+const char *sooth_model_fingerprint(const struct sooth_model *model);
+/* Unit vectors [n, dim], pooled as the model's files say. Texts over the limit are cut and counted in *cut
+ * (may be NULL). Batches of any size give the same bits as single texts. */
+enum sooth_status sooth_embed(struct sooth_model *model, enum sooth_embed_kind kind, const char *const *texts, const size_t *lens, size_t n,
+                              float *out, size_t *cut, struct sooth_error *err);
+
+/* Late interaction: one unit vector a token (specials and prefix left out). */
+struct sooth_token_vectors {
+    float *vectors;       /* [count, dim] */
+    size_t count, dim;
+    uint32_t *start, *end; /* byte span of each token in the text */
+};
+enum sooth_status sooth_embed_tokens(struct sooth_model *model, enum sooth_embed_kind kind, const char *text, size_t len,
+                                     struct sooth_token_vectors *out, struct sooth_error *err);
+void sooth_token_vectors_release(struct sooth_token_vectors *v);
+/* Mean over query tokens of the best cosine with any passage token, each of n passages; scores [n]. */
+enum sooth_status sooth_rerank(struct sooth_model *model, const char *query, size_t query_len, const char *const *passages,
+                               const size_t *lens, size_t n, float *scores, struct sooth_error *err);
+
+/* --- files ------------------------------------------------------------------------------------------------- */
+
+/* Rewrites a model as GGUF (or, when out ends in '/' or names a directory, as a safetensors directory). */
+enum sooth_status sooth_convert(const char *in, const char *out, struct sooth_error *err);
+
+/* What a file is, tensor by tensor, without loading it. */
+struct sooth_tensor_info { const char *name, *type; unsigned n_dims; uint64_t dims[4], bytes; };
+typedef bool sooth_tensor_fn(void *user, const struct sooth_tensor_info *t);
+enum sooth_status sooth_file_tensors(const char *path, sooth_tensor_fn *fn, void *user, struct sooth_error *err);
+/* Its metadata as (key, value as text cut at 200 bytes). */
+typedef bool sooth_meta_fn(void *user, const char *key, const char *value);
+enum sooth_status sooth_file_meta(const char *path, sooth_meta_fn *fn, void *user, struct sooth_error *err);
+
+/* --- tables ------------------------------------------------------------------------------------------------ */
+
+/* Names in a table ("arch", "qtype", "tokenizer", "doc", "op", ...): NULL after the last. note: one line each. */
+const char *sooth_list(const char *table, size_t i, const char **note);
+const char *sooth_list_tables(size_t i);
+
+/* --- measuring --------------------------------------------------------------------------------------------- */
+
+struct sooth_bench { double prompt_rate, generate_rate; size_t prompt_tokens, generated; double load_seconds; uint64_t peak_bytes; unsigned threads; };
+/* Reads `prompt` random tokens, then generates `generate` tokens, `repeat` times; medians, tokens a second. */
+enum sooth_status sooth_bench_run(struct sooth_model *model, size_t prompt, size_t generate, unsigned repeat, struct sooth_bench *out, struct sooth_error *err);
+
+const char *sooth_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
