@@ -1,0 +1,62 @@
+/* panel.h: the packed forms of weights and of activations that the kernels read.
+ *
+ * A weight matrix [rows, cols] becomes ceil(rows/16) panels. A panel holds 16 rows, one for each of 16 lanes; all its
+ * bytes are read front to back by one loop over columns. Rows beyond the end are zero. "lane r" below is row 16p + r.
+ *
+ * F32, F16, BF16: for each column, 16 numbers.
+ *
+ * Quantized kinds go by blocks of 32 columns. The quants are stored without sign, in groups of four columns, which is
+ * what the 4-way byte product instructions (vpdpbusd and kin) eat: one 64-byte line = 16 lanes x 4 columns.
+ *
+ *   nibble lines   4 x 64 bytes. Line k, lane r, byte j: low nibble = column 4k+j, high nibble = column 16+4k+j.
+ *   high bits (5)  1 x 64 bytes. Lane r, byte j: bit k = fifth bit of column 4k+j, bit 4+k of column 16+4k+j.
+ *   high bits (6)  2 x 64 bytes. Line h, lane r, byte j: bits 2k, 2k+1 = bits 4, 5 of column 16h+4k+j.
+ *   byte lines     8 x 64 bytes. Line k, lane r, byte j = column 4k+j, plus 128.
+ *
+ *   kind    block of 32 columns x 16 rows                                   bytes    value of a quant q
+ *   Q4      f16 d[16]; nibble lines                                           288    d (q - 8)
+ *   Q4M     f16 d[16]; f16 m[16]; nibble lines                                320    d q + m
+ *   Q5      f16 d[16]; high bits (5); nibble lines                            352    d (q - 16)
+ *   Q5M     f16 d[16]; f16 m[16]; high bits (5); nibble lines                 384    d q + m
+ *   Q8      f16 d[16]; byte lines                                             544    d (q - 128)
+ *   and for 256 columns, so that 6-bit scales stay exact:
+ *   K4      f16 d[16]; f16 e[16]; 8 x { u8 s[16]; u8 t[16]; nibble lines }                        d s q - e t
+ *   K5      f16 d[16]; f16 e[16]; 8 x { u8 s[16]; u8 t[16]; high bits (5); nibble lines }         d s q - e t
+ *   K6      f16 d[16]; 8 x { i8 s[2][16]; high bits (6); nibble lines }      d s[h] (q - 32), h = half of the 32 columns
+ *
+ * Activations: each row of x in blocks of 32: x = d q with d = max|x| / 127 and q = round-half-even(x · 127/max|x|). */
+#ifndef KERNEL_PANEL_H
+#define KERNEL_PANEL_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define PANEL_ROWS 16
+#define PANEL_BLOCK 32
+
+enum panel_kind {
+    PANEL_F32, PANEL_F16, PANEL_BF16, /* f32 arithmetic */
+    PANEL_Q4, PANEL_Q4M, PANEL_Q5, PANEL_Q5M, PANEL_Q8, PANEL_K4, PANEL_K5, PANEL_K6,
+    PANEL_KINDS
+};
+
+/* Bytes of a panel of `cols` columns: cols times per / unit. */
+struct panel_size { uint16_t unit, bytes; };
+extern const struct panel_size panel_sizes[PANEL_KINDS];
+static inline size_t panel_bytes(enum panel_kind kind, size_t cols)
+{
+    return cols / panel_sizes[kind].unit * panel_sizes[kind].bytes;
+}
+
+struct act_block {
+    float d;        /* scale; 0 for a block of zeros, NaN if any value is not finite */
+    float s;        /* d · Σq, what a minimum is multiplied with */
+    int32_t sum[2]; /* Σq of each half of 16 columns */
+};
+
+/* Quantized rows: q [n, cols], blocks [n, cols/32]; both 64-byte aligned at the start. */
+struct act {
+    const int8_t *q;
+    const struct act_block *blocks;
+    size_t cols;
+};
+#endif
