@@ -1,0 +1,96 @@
+/* arch.h: model architectures: one file each, one row in a table; loading a model and running it.
+ *
+ * A row names each weight once (GGUF name, Hugging Face name, shape in symbols, initialisation): loading, saving,
+ * freezing, quantizing and `info` walk that list. The forward is written once, with ops, and serves training, prompt
+ * processing, decoding, batched serving, embedding and scoring.
+ *
+ * A forward for each use (see core/tensor/tensor.h for the five lines around it):
+ *
+ *   prompt     rows: one sequence, positions L, L+1, ... (L = kv_cache_length of the slot), want only the last row.
+ *              A long prompt may be cut anywhere: the bits do not change. 512 rows a run is a good size.
+ *   decode     rows: one row a conversation, each its own slot, all wanted. One to forty: same code.
+ *   mixed      some slots with prompts, others with one token: just rows.
+ *   embedding  no cache; each text is a sequence, positions from 0, packed without padding; all rows wanted:
+ *              h = arch_hidden; e = op_unit(r, op_pool(r, arch_info(m)->pool, h))   [texts, dim]
+ *   tokens     the same, e = op_unit(r, h): one vector a token (late interaction)
+ *   scoring    target[i] = the token that should follow row i, or -1; p = arch_logprobs(m, r, h)   [wanted, 1]
+ *   training   as scoring with a tape, then run_backward on op_weigh of the log-probabilities.
+ *
+ * Thread use: a loaded model is immutable and may serve several runs at once. */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/tensor/tensor.h"
+#include "sooth/error.h"
+
+struct tensor_file; /* model/file/file.h */
+struct arch_model;
+
+enum arch_pool { ARCH_POOL_NONE, ARCH_POOL_MEAN, ARCH_POOL_FIRST, ARCH_POOL_LAST };
+
+/* What the file says about the model; constant after loading. */
+struct arch_info {
+    const char *arch;             /* "llama", "gemma3", "bert", "xlmr" */
+    bool decoder;                 /* causal, has logits; else an encoder */
+    size_t layers, dim, heads, kv_heads, head_dim, ff, vocab;
+    size_t context;               /* positions the model was made for */
+    size_t window;                /* sliding window of the local layers; 0 = none */
+    enum arch_pool pool;          /* as the model's files say; NONE for decoders */
+    uint64_t parameters;          /* numbers in all weights */
+    uint64_t file_bytes;          /* of those weights as stored */
+    uint64_t memory_bytes;        /* planned: what loading takes beside the mapped file */
+    const struct qtype *type;     /* commonest number format by bytes */
+};
+
+struct arch_options {
+    struct pool *pool;            /* for packing */
+    enum qmat_compute compute;    /* QMAT_NATIVE: the numbers of the file; QMAT_INT8: F32, F16, BF16 repacked to 8 bits */
+    bool no_pack;                 /* keep file form only: slow forward, little memory (tests, training) */
+    size_t context;               /* tokens a session will use at most; chooses long-context rope factors. 0 = model's */
+    uint64_t max_bytes;           /* ceiling for memory_bytes; 0 = none */
+};
+
+/* f must outlive the model. Every tensor's shape is checked against the configuration; a missing, surplus or
+ * mis-shaped tensor and an unknown rope type are named. *out is NULL on failure. options may be NULL. */
+enum sooth_status arch_load(const struct tensor_file *f, const struct arch_options *options, struct arch_model **out,
+                            struct sooth_error *err);
+void arch_free(struct arch_model *m);
+const struct arch_info *arch_info(const struct arch_model *m);
+
+/* Final hidden states of the wanted rows [wanted, dim]. */
+struct mat *arch_hidden(const struct arch_model *m, struct run *r);
+/* Logits of hidden states [n, vocab]; fails on an encoder. */
+struct mat *arch_logits(const struct arch_model *m, struct run *r, struct mat *h);
+/* Log-probability of each wanted row's rows.target [wanted, 1]; the logits are never all in memory. */
+struct mat *arch_logprobs(const struct arch_model *m, struct run *r, struct mat *h);
+/* Pooled vectors as the model's files say, then unit length: [sequences, dim]. */
+struct mat *arch_pooled(const struct arch_model *m, struct run *r, struct mat *h);
+
+/* A cache for n_seq sequences of n_ctx tokens. SOOTH_ERR_ARG for an encoder. */
+enum sooth_status arch_cache_new(const struct arch_model *m, size_t n_seq, size_t n_ctx, enum kv_type type,
+                                 struct kv_cache **out, struct sooth_error *err);
+
+/* ---- the parameter list ---- */
+
+enum arch_init { INIT_NORMAL, INIT_NORMAL_DEEP, INIT_ONE, INIT_ZERO }; /* DEEP: σ / √(2·layers) */
+
+/* One entry of the loaded list. Weights that are tied or absent do not appear. */
+struct arch_weight {
+    const struct weight *weight;  /* weight->name is the GGUF name, "blk.3.attn_q.weight" */
+    const char *hf_name;          /* "model.layers.3.self_attn.q_proj.weight" */
+    const char *role;             /* "attn_q", "ffn_down", "token_embd", ...: what targets of adapters name */
+    int layer;                    /* -1 outside the blocks */
+    enum arch_init init;
+    bool vector;
+};
+size_t arch_weights(const struct arch_model *m);
+const struct arch_weight *arch_weight_at(const struct arch_model *m, size_t i);
+const struct weight *arch_weight_find(const struct arch_model *m, const char *gguf_name); /* NULL if absent */
+
+/* ---- the table ---- */
+
+const char *arch_name_at(size_t i, const char **note); /* NULL past the last */
+
+#endif
