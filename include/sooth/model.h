@@ -27,6 +27,7 @@ struct sooth_model_options {
     const char *api_model;  /* remote: the server's name for the model; NULL = the first of /v1/models */
     const char *api_key;    /* remote: NULL = environment SOOTH_API_KEY */
     double api_timeout;     /* remote: seconds for a whole request; 0 = 120 */
+    bool vocab_only;        /* read the tokenizer and the facts only: nothing can be run */
 };
 
 enum sooth_model_kind {
@@ -140,9 +141,9 @@ enum sooth_status sooth_chat(struct sooth_session *session, const struct sooth_m
 /* No template: the text as it stands (plain), with BOS by the model's rule. */
 enum sooth_status sooth_complete(struct sooth_session *session, const char *text, size_t len,
                                  const struct sooth_generate_options *options, struct sooth_generation *out, struct sooth_error *err);
-/* Renders messages with the model's template (or the Jinja text given), as text. Caller frees with sooth_free. */
-enum sooth_status sooth_render(const struct sooth_model *model, const struct sooth_message *messages, size_t n, bool add_generation_prompt,
-                               char **out, struct sooth_error *err);
+/* Renders messages with the Jinja text given, or with the model's own when jinja is NULL. Caller frees with sooth_free. */
+enum sooth_status sooth_render(const struct sooth_model *model, const char *jinja, const struct sooth_message *messages, size_t n,
+                               bool add_generation_prompt, char **out, struct sooth_error *err);
 /* Log-probability of each token of `text` after `prompt` (both plain). out: [count of tokens of text], caller frees. */
 enum sooth_status sooth_score(struct sooth_session *session, const char *prompt, size_t prompt_len, const char *text, size_t len,
                               float **out, size_t *count, struct sooth_error *err);
