@@ -13,4 +13,8 @@ struct cpu {
 };
 const struct cpu *cpu_get(void);  /* detected once; thread-safe */
 unsigned cpu_granted(void);       /* cores really granted: affinity mask and cgroup v1/v2 quota, at least 1 */
+
+/* Cores that the quotas of our control groups allow (INFINITY when unlimited). root goes before every path read:
+ * "" means this machine, a test gives a directory with its own proc/self/{cgroup,mountinfo} and groups. */
+double cpu_quota(const char *root);
 #endif

@@ -1,15 +1,17 @@
 /* map.h: open-addressing hash map from byte strings to 64-bit values. Keys are copied.
- * Hash flooding is met with a per-process seed. Thread use: concurrent reads are fine, writes are not. */
+ * A map of zero bytes is an empty map. Hash flooding is met with a per-process seed. Thread use: concurrent reads are fine, writes are not. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/base/arena.h"
 
 struct map_slot;
 struct map {
     struct map_slot *slots;
     size_t count, cap;
+    struct arena keys;
     bool failed;
 };
 

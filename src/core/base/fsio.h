@@ -1,6 +1,6 @@
-/* file.h: reading, mapping and crash-safe writing of whole files. Read and write failures can be injected. */
-#ifndef BASE_FILE_H
-#define BASE_FILE_H
+/* fsio.h: reading, mapping and crash-safe writing of whole files. Read and write failures can be injected. */
+#ifndef BASE_FSIO_H
+#define BASE_FSIO_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
