@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/base/error.h"
-#include "core/base/file.h"
+#include "core/base/fsio.h"
 #include "model/infer/remote.h"
 #include "sooth/model.h"
 
