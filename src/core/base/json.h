@@ -1,6 +1,7 @@
 /* json.h: strict RFC 8259 reader into an arena, and a writer onto a buf.
- * The reader is iterative in its limits: depth, bytes and nodes are bounded, duplicate keys are an error when
- * asked, lone surrogates become U+FFFD, numbers keep their text. */
+ * The reader does not recurse: depth is bounded by JSON_MAX_DEPTH, memory by the arena's ceiling. Duplicate keys are
+ * an error when asked, lone surrogates become U+FFFD, invalid UTF-8 is refused, numbers keep their text (the double
+ * of "1e999" is infinite). */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 #include <stdbool.h>
