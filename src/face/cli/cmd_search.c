@@ -1,0 +1,131 @@
+/* cmd_search.c: `sooth search`: the passages nearest to a question. */
+#include <math.h>
+#include <string.h>
+#include "cli.h"
+
+extern const struct verb_row verb_search;
+
+struct search_args {
+    struct common_args common;
+    struct kb_args kb;
+    const char *mode, *filter;
+    int64_t k;
+    double min_score;
+    bool explain, no_rerank;
+};
+
+static const struct option_row search_options[] = {
+    KB_OPTIONS(search_args),
+    OPT_TEXT(search_args, mode, "mode", 0, "hybrid|vector|text", "how to search (default hybrid: both, fused and reranked)"),
+    OPT_INT(search_args, k, "count", 'k', "N", "how many passages (default 10)", 1, 1000),
+    OPT_TEXT(search_args, filter, "filter", 0, "EXPR", "only passages that match, such as \"year=2024 and page<10\""),
+    OPT_REAL(search_args, min_score, "min-score", 0, "X", "leave out passages below this similarity", -1e9, 1e9),
+    OPT_FLAG(search_args, no_rerank, "no-rerank", 0, "skip the late-interaction reranking of the hybrid mode"),
+    OPT_FLAG(search_args, explain, "explain", 0, "show each stage's score and rank"),
+};
+
+static void stage(struct json_writer *w, const char *key, double v)
+{
+    jsonw_key(w, key);
+    jsonw_double(w, v, 6); /* NAN becomes null */
+}
+
+static void hit_json(const struct sooth_hit *h, bool explain, struct buf *line)
+{
+    struct json_writer w;
+    jsonw_init(&w, line);
+    jsonw_object(&w);
+    jsonw_key(&w, "rank"), jsonw_int(&w, (int64_t)h->rank);
+    jsonw_key(&w, "score"), jsonw_double(&w, h->score, 6);
+    jsonw_key(&w, "doc"), jsonw_string(&w, h->doc);
+    jsonw_key(&w, "title"), jsonw_string(&w, h->title);
+    jsonw_key(&w, "page");
+    if (h->page)
+        jsonw_int(&w, (int64_t)h->page);
+    else
+        jsonw_null(&w);
+    jsonw_key(&w, "start"), jsonw_int(&w, (int64_t)h->start);
+    jsonw_key(&w, "end"), jsonw_int(&w, (int64_t)h->end);
+    jsonw_key(&w, "text"), jsonw_string(&w, h->text);
+    if (explain) {
+        jsonw_key(&w, "heading"), jsonw_string(&w, h->heading);
+        stage(&w, "vector_score", h->vector_score);
+        stage(&w, "text_score", h->text_score);
+        stage(&w, "rerank_score", h->rerank_score);
+        jsonw_key(&w, "vector_rank"), jsonw_int(&w, (int64_t)h->vector_rank);
+        jsonw_key(&w, "text_rank"), jsonw_int(&w, (int64_t)h->text_rank);
+    }
+    jsonw_end_object(&w);
+    cli_json_line(line);
+}
+
+static void hit_print(const struct sooth_hit *h, bool explain)
+{
+    printf("%s%zu%s  %.3f  ", cli_paint(stdout, "\033[1m"), h->rank, cli_paint(stdout, "\033[0m"), h->score);
+    cli_safe(stdout, h->doc, strlen(h->doc));
+    if (h->page)
+        printf(", page %zu", h->page);
+    if (h->heading && *h->heading) {
+        fputs("  ", stdout);
+        cli_safe(stdout, h->heading, strlen(h->heading));
+    }
+    putchar('\n');
+    if (explain)
+        printf("    vector %.4f (rank %zu)  text %.4f (rank %zu)  rerank %.4f\n", h->vector_score, h->vector_rank, h->text_score,
+               h->text_rank, h->rerank_score);
+    cli_wrap(stdout, h->text, 4, cli_width());
+}
+
+static enum sooth_search_mode mode_of(const char *mode)
+{
+    if (mode && strcmp(mode, "vector") == 0)
+        return SOOTH_SEARCH_VECTOR;
+    return mode && strcmp(mode, "text") == 0 ? SOOTH_SEARCH_TEXT : SOOTH_SEARCH_HYBRID;
+}
+
+static int search_run(void *p)
+{
+    const struct search_args *a = p;
+    struct sooth_error err = { 0 };
+    struct sooth_hits hits = { 0 };
+    struct sooth_search_options options;
+    struct buf line = BUF_INIT;
+    int status;
+    if (a->common.rest.count != 1)
+        return cli_usage(&verb_search, "search wants one question, in quotes");
+    struct sooth_kb *kb = cli_open_kb(&a->common, &a->kb, false, true, &status);
+    if (!kb)
+        return status;
+    sooth_search_options_init(&options);
+    options.mode = mode_of(a->mode);
+    options.k = a->k ? (size_t)a->k : 10;
+    options.filter = a->filter;
+    options.explain = a->explain;
+    options.rerank = !a->no_rerank;
+    if (a->min_score != 0)
+        options.min_score = a->min_score;
+    if (sooth_search(kb, a->common.rest.items[0], &options, &hits, &err) != SOOTH_OK)
+        status = cli_fail(&err);
+    for (size_t i = 0; i < hits.count; i++)
+        if (a->common.json)
+            hit_json(&hits.items[i], a->explain, &line);
+        else
+            hit_print(&hits.items[i], a->explain);
+    if (status == EXIT_DONE && a->explain)
+        cli_say(&a->common, "%zu candidates, %zu reranked, %zu shown, %.3f s", hits.candidates, hits.reranked, hits.count, hits.seconds);
+    if (status == EXIT_DONE && hits.count == 0)
+        cli_say(&a->common, "nothing found");
+    sooth_hits_release(&hits);
+    buf_release(&line);
+    sooth_kb_close(kb);
+    return status;
+}
+
+const struct verb_row verb_search = {
+    .name = "search", .group = "knowledge", .usage = "QUESTION", .summary = "the passages nearest to a question",
+    .about = "Searches by meaning (vectors) and by words (BM25), fuses both and reranks the best. The question is plain text:\n"
+             "no sign in it is query syntax. The score is one similarity: it falls as distance grows, in every mode.",
+    .examples = "  sooth search \"notice period\" -k 5\n  sooth search \"续租\" --mode text --json\n",
+    .options = search_options, .n_options = sizeof search_options / sizeof search_options[0],
+    .args_size = sizeof(struct search_args), .run = search_run,
+};
