@@ -32,7 +32,7 @@ test: all
 check: all
 	@tools/check-layers && tools/check-banned && tools/check-headers && tools/check-manual $(BUILD)
 
-# The unit tests again, with clang-free sanitizers: addresses, leaks and undefined behaviour; then threads.
+# The tests again under sanitizers: addresses, leaks and undefined behaviour; then threads.
 asan:
 	@tools/get-packages
 	@[ -d $(ASAN) ] || meson setup $(ASAN) --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
