@@ -194,15 +194,18 @@ double cpu_quota(const char *root)
     return fmin(hierarchy_quota(root, true), hierarchy_quota(root, false));
 }
 
+unsigned cpu_cores(unsigned allowed, double quota)
+{
+    unsigned whole = quota < allowed ? (unsigned)quota : allowed;
+    return whole ? whole : 1;
+}
+
 unsigned cpu_granted(void)
 {
     enum { CPUS = 8192 };
     cpu_set_t set[CPUS / CPU_SETSIZE];
-    unsigned cores = 1;
-    double quota = cpu_quota("");
+    unsigned allowed = 1;
     if (!sched_getaffinity(0, sizeof set, set))
-        cores = (unsigned)CPU_COUNT_S(sizeof set, set);
-    if (quota < cores)
-        cores = (unsigned)quota;
-    return cores ? cores : 1;
+        allowed = (unsigned)CPU_COUNT_S(sizeof set, set);
+    return cpu_cores(allowed, cpu_quota(""));
 }

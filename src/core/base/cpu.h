@@ -17,4 +17,6 @@ unsigned cpu_granted(void);       /* cores really granted: affinity mask and cgr
 /* Cores that the quotas of our control groups allow (INFINITY when unlimited). root goes before every path read:
  * "" means this machine, a test gives a directory with its own proc/self/{cgroup,mountinfo} and groups. */
 double cpu_quota(const char *root);
+/* Whole cores out of those the mask allows and the quota pays for, at least 1: 2 and 1.5 give 1. */
+unsigned cpu_cores(unsigned allowed, double quota);
 #endif

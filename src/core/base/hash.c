@@ -1,7 +1,7 @@
 /* hash.c: SHA-256 (FIPS 180-4), and a table hash by folded multiplication.
  *
- * hash64 takes 16 bytes a round: fold((a ^ k1 ^ state), (b ^ k2)), where fold multiplies to 128 bits and xors the
- * halves. Both keys come from the seed, so without it no input is known that makes a factor zero. */
+ * hash64 takes 16 bytes a round: fold((a ^ state), (b ^ k2)), where fold multiplies to 128 bits and xors the
+ * halves. The first state and k2 come from the seed, so without it no input is known that makes a factor zero. */
 #include "core/base/hash.h"
 #include <string.h>
 
@@ -116,11 +116,11 @@ uint64_t hash64(const void *data, size_t len, uint64_t seed)
     const unsigned char *p = data;
     uint64_t k1 = fold(seed ^ 0xA0761D6478BD642Fu, 0xE7037ED1A0B428DBu);
     uint64_t k2 = fold(k1 ^ 0x8EBC6AF09C88C6E3u, 0x589965CC75374CC3u) | 1;
-    uint64_t h = k1 ^ len, a, b;
+    uint64_t h = k1 + len, a, b;
     for (; len > 16; p += 16, len -= 16) {
         memcpy(&a, p, 8);
         memcpy(&b, p + 8, 8);
-        h = fold(a ^ k1 ^ h, b ^ k2);
+        h = fold(a ^ h, b ^ k2);
     }
     a = b = 0;
     if (len >= 8) { /* two loads that may overlap cover 8..16 bytes */
@@ -135,6 +135,6 @@ uint64_t hash64(const void *data, size_t len, uint64_t seed)
     } else if (len) {
         a = (uint64_t)p[0] << 16 | (uint64_t)p[len / 2] << 8 | p[len - 1];
     }
-    h = fold(a ^ k1 ^ h, b ^ k2);
+    h = fold(a ^ h, b ^ k2);
     return fold(h ^ k2, 0x9E3779B97F4A7C15u);
 }
