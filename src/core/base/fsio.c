@@ -30,11 +30,10 @@ static bool injected(void)
     return true;
 }
 
-/* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files. */
-static enum sooth_status open_regular(const char *path, int *fd, struct stat *st, struct sooth_error *err)
+/* Gives back fd when it is open and a regular file; else closes it, -1. */
+static enum sooth_status check_regular(int *fd, const char *path, struct stat *st, struct sooth_error *err)
 {
     int failed;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0)
         return err_set(err, errno == ENOENT ? SOOTH_ERR_NOTFOUND : SOOTH_ERR_IO, "cannot open '%s': %s",
                        path, strerror(errno));
@@ -42,32 +41,73 @@ static enum sooth_status open_regular(const char *path, int *fd, struct stat *st
     if (!failed && S_ISREG(st->st_mode))
         return SOOTH_OK;
     close(*fd);
+    *fd = -1;
     return err_set(err, SOOTH_ERR_IO, "cannot read '%s': %s", path,
                    failed ? strerror(failed) : "not a regular file");
+}
+
+/* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files. */
+enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK };
+
+static enum sooth_status open_regular(const char *path, int *fd, struct stat *st, struct sooth_error *err)
+{
+    *fd = open(path, OPEN_FLAGS);
+    return check_regular(fd, path, st, err);
+}
+
+static enum sooth_status map_fd(int fd, const char *path, const struct stat *st, struct map_file *out,
+                                struct sooth_error *err)
+{
+    static const unsigned char nothing[1];
+    enum sooth_status status;
+    void *p;
+    *out = (struct map_file){nothing, (size_t)st->st_size, fd};
+    if (st->st_size == 0)
+        return SOOTH_OK;
+    p = injected() ? MAP_FAILED : mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (p != MAP_FAILED) {
+        out->data = p;
+        return SOOTH_OK;
+    }
+    status = err_set(err, SOOTH_ERR_IO, "cannot map '%s': %s", path, strerror(errno));
+    close(fd);
+    *out = (struct map_file){NULL, 0, -1};
+    return status;
 }
 
 enum sooth_status map_file_open(const char *path, struct map_file *out, struct sooth_error *err)
 {
     struct stat st = {0};
-    static const unsigned char nothing[1];
-    void *p;
     int fd;
     enum sooth_status status = open_regular(path, &fd, &st, err);
     *out = (struct map_file){NULL, 0, -1};
-    if (status)
-        return status;
-    *out = (struct map_file){nothing, (size_t)st.st_size, fd};
-    if (st.st_size > 0) {
-        p = injected() ? MAP_FAILED : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (p == MAP_FAILED) {
-            status = err_set(err, SOOTH_ERR_IO, "cannot map '%s': %s", path, strerror(errno));
-            close(fd);
-            *out = (struct map_file){NULL, 0, -1};
-            return status;
-        }
-        out->data = p;
-    }
-    return SOOTH_OK;
+    return status ? status : map_fd(fd, path, &st, out, err);
+}
+
+static bool name_is_plain(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    return name[0] && name[0] != '.' && !name[strspn(name, allowed)];
+}
+
+enum sooth_status map_file_open_beneath(const char *dir, const char *name, struct map_file *out,
+                                        struct sooth_error *err)
+{
+    struct stat st = {0};
+    enum sooth_status status;
+    int at, fd;
+    *out = (struct map_file){NULL, 0, -1};
+    if (!name_is_plain(name))
+        return err_set(err, SOOTH_ERR_FORMAT, "'%s' is not a plain file name", name);
+    at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0)
+        return err_set(err, SOOTH_ERR_IO, "cannot open '%s': %s", dir, strerror(errno));
+    fd = openat(at, name, OPEN_FLAGS | O_NOFOLLOW);
+    status = fd < 0 && errno == ELOOP
+                 ? err_set(err, SOOTH_ERR_FORMAT, "'%s' is a symbolic link, which is not followed", name)
+                 : check_regular(&fd, name, &st, err);
+    close(at);
+    return status ? status : map_fd(fd, name, &st, out, err);
 }
 
 bool map_file_intact(const struct map_file *m)

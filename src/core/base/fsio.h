@@ -10,6 +10,9 @@
 /* A read-only mapping. A file that shrinks while mapped raises SIGBUS in plain code: map_file_intact re-stats. */
 struct map_file { const unsigned char *data; size_t size; int fd; };
 enum sooth_status map_file_open(const char *path, struct map_file *out, struct sooth_error *err);
+/* For names that come from files: letters, digits, '.', '-', '_', no leading dot, opened beneath dir without
+ * following a symbolic link. Anything else is SOOTH_ERR_FORMAT. */
+enum sooth_status map_file_open_beneath(const char *dir, const char *name, struct map_file *out, struct sooth_error *err);
 bool map_file_intact(const struct map_file *m);
 void map_file_close(struct map_file *m);
 

