@@ -47,7 +47,7 @@ void arena_release(struct arena *a)
 void arena_clear(struct arena *a)
 {
     arena_reset(a, (struct arena_mark){NULL, 0, 0});
-    a->failed = false;
+    a->failed = a->limited = false;
 }
 
 struct arena_mark arena_mark(const struct arena *a)
@@ -108,8 +108,11 @@ static void *take(struct arena *a, size_t align, size_t size)
     size_t at, end, total;
     if (a->failed)
         return NULL;
-    if (size > SIZE_MAX / 2 || !size_add(a->used, size, &total) || (a->max && total > a->max))
-        return a->failed = true, NULL;
+    if (size > SIZE_MAX / 2 || !size_add(a->used, size, &total) || (a->max && total > a->max)) {
+        a->failed = true;
+        a->limited = a->max != 0;
+        return NULL;
+    }
     if (!b || !size_align(b->used, align, &at) || !size_add(at, size, &end) || end > b->size) {
         if (!next_block(a, size ? size : 1))
             return a->failed = true, NULL;

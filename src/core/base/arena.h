@@ -14,6 +14,7 @@ struct arena {
     size_t max;                /* ceiling on bytes; 0 = none */
     size_t peak;               /* most bytes ever handed out at once */
     bool failed;               /* sticky */
+    bool limited;              /* the failure was the ceiling, not the system */
 };
 struct arena_mark {
     struct arena_block *block;

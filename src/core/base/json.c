@@ -37,7 +37,7 @@ static bool fail(struct parser *p, const char *what)
 
 static bool no_memory(struct parser *p)
 {
-    if (p->arena->max)
+    if (p->arena->limited)
         err_set(p->err, SOOTH_ERR_LIMIT, "JSON text needs more than %zu bytes of memory", p->arena->max);
     else
         err_nomem(p->err);

@@ -148,7 +148,8 @@ static enum sooth_status read_header(struct tensor_file *f, struct arena *scratc
     facts = json_get(root, "__metadata__");
     entries = arena_calloc(scratch, root->len, sizeof *entries);
     if (!entries)
-        return err_set(err, SOOTH_ERR_LIMIT, "the header needs more than %zu bytes of memory", scratch->max);
+        return scratch->limited ? err_set(err, SOOTH_ERR_LIMIT, "the header needs more than %zu bytes of memory", scratch->max)
+                                : err_nomem(err);
     status = view_reserve(f, root->len, facts ? facts->len : 0, err);
     if (!status && facts)
         status = read_facts(f, facts, err);

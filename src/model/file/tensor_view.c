@@ -6,7 +6,7 @@
 
 enum sooth_status view_nomem(const struct tensor_file *f, struct sooth_error *err)
 {
-    if (f->arena.failed && f->arena.max)
+    if (f->arena.limited)
         return err_set(err, SOOTH_ERR_LIMIT, "reading it needs more than %zu bytes of memory", f->arena.max);
     return err_nomem(err);
 }
