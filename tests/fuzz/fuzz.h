@@ -6,7 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Path of a file in memory that holds the bytes until the next call; NULL when the system refuses. */
+/* Path of a file in memory that holds the bytes until the next call; NULL when the system refuses.
+ */
 const char *fuzz_path(const uint8_t *data, size_t size);
 /* Opens it as a model file and reads all that the view offers. */
 void fuzz_model_file(const uint8_t *data, size_t size);

@@ -8,11 +8,19 @@
 static void write_back(struct json_writer *w, const struct json *v)
 {
     switch (v->type) {
-    case JSON_NULL: jsonw_null(w); break;
+    case JSON_NULL:
+        jsonw_null(w);
+        break;
     case JSON_FALSE:
-    case JSON_TRUE: jsonw_bool(w, v->type == JSON_TRUE); break;
-    case JSON_NUMBER: jsonw_double(w, v->number, 17); break;
-    case JSON_STRING: jsonw_stringn(w, v->text, v->len); break;
+    case JSON_TRUE:
+        jsonw_bool(w, v->type == JSON_TRUE);
+        break;
+    case JSON_NUMBER:
+        jsonw_double(w, v->number, 17);
+        break;
+    case JSON_STRING:
+        jsonw_stringn(w, v->text, v->len);
+        break;
     case JSON_ARRAY:
         jsonw_array(w);
         for (const struct json *c = v->child; c; c = c->next)
@@ -52,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct json *again = parse_and_write(&a, once.data, once.len, &twice);
         assert(again && once.len == twice.len && !memcmp(once.data, twice.data, once.len));
     }
-    json_parse(&a, exact ? exact : "", exact ? size : 0, JSON_UNIQUE_KEYS | JSON_ALLOW_TAIL, NULL, NULL);
+    json_parse(&a, exact ? exact : "", exact ? size : 0, JSON_UNIQUE_KEYS | JSON_ALLOW_TAIL, NULL,
+               NULL);
     buf_release(&once);
     buf_release(&twice);
     arena_release(&a);

@@ -1,5 +1,5 @@
-/* fuzz_safetensors.c: any bytes as a safetensors file. The first byte says how many of the next are the header, so that a
- * mutation does not have to guess an eight-byte length. */
+/* fuzz_safetensors.c: any bytes as a safetensors file. The first byte says how many of the next are
+ * the header, so that a mutation does not have to guess an eight-byte length. */
 #include "fuzz.h"
 #include <string.h>
 #include "core/base/buf.h"

@@ -1,4 +1,5 @@
-/* replay.c: gives a fuzz target every file of its corpus, as a test. usage: replay_NAME FILE-OR-DIRECTORY... */
+/* replay.c: gives a fuzz target every file of its corpus, as a test. usage: replay_NAME
+ * FILE-OR-DIRECTORY... */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>

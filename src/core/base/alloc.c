@@ -1,7 +1,8 @@
 /* alloc.c: the one door to the C library's allocator.
  *
- * Every request takes the next ticket of a global counter; a test arms one ticket number and the request that
- * draws it fails. Counting costs one relaxed atomic addition, small beside malloc itself. */
+ * Every request takes the next ticket of a global counter; a test arms one ticket number and the
+ * request that draws it fails. Counting costs one relaxed atomic addition, small beside malloc
+ * itself. */
 #include "core/base/alloc.h"
 #include "core/base/checked.h"
 #include <stdatomic.h>

@@ -3,13 +3,27 @@
  *     first block <-> ... <-> a->block <-> spare <-> spare
  *      (full)                 (filling)    (empty, kept for reuse)
  *
- * Resetting to a mark turns the younger blocks into spares, so a scope that is entered hundreds of times a
- * second (a transformer layer) asks the system for memory only in its first round. Block sizes double up to a
- * bound, hence the chain stays short and searching the spares is cheap. */
+ * Resetting to a mark turns the younger blocks into spares, so a scope that is entered hundreds of
+ * times a second (a transformer layer) asks the system for memory only in its first round. Block
+ * sizes double up to a bound, hence the chain stays short and searching the spares is cheap. */
 #include "core/base/arena.h"
 #include "core/base/alloc.h"
 #include "core/base/checked.h"
 #include <string.h>
+
+/* Under the address sanitizer, memory that is not handed out is poisoned: using an allocation after
+ * its arena was reset is reported where it happens. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISONS 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(ARENA_POISONS)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
 
 enum { BLOCK_ALIGN = 64, BLOCK_MIN = 4096 };
 #define BLOCK_GROWTH_MAX ((size_t)64 << 20)
@@ -38,6 +52,7 @@ void arena_release(struct arena *a)
     struct arena_block *b = first_block(a);
     while (b) {
         struct arena_block *next = b->next;
+        ASAN_UNPOISON_MEMORY_REGION(b->data, b->size);
         mem_free(b);
         b = next;
     }
@@ -62,6 +77,10 @@ void arena_reset(struct arena *a, struct arena_mark m)
     a->block = m.block ? m.block : first_block(a);
     a->block->used = m.block_used;
     a->used = m.used;
+    for (struct arena_block *b = a->block; b; b = b->next) {
+        size_t from = b == a->block ? b->used : 0;
+        ASAN_POISON_MEMORY_REGION(b->data + from, b->size - from);
+    }
 }
 
 /* Puts b into the chain right after the current block and makes it current. */
@@ -98,6 +117,7 @@ static bool next_block(struct arena *a, size_t need)
     if (!size_add(size, sizeof *b, &total) || !(b = mem_aligned(BLOCK_ALIGN, total)))
         return false;
     b->size = size;
+    ASAN_POISON_MEMORY_REGION(b->data, size);
     enter_block(a, b);
     return true;
 }
@@ -120,6 +140,7 @@ static void *take(struct arena *a, size_t align, size_t size)
         at = 0;
         end = size;
     }
+    ASAN_UNPOISON_MEMORY_REGION(b->data + at, size);
     b->used = end;
     a->used = total;
     if (total > a->peak)

@@ -1,11 +1,13 @@
 /* cpu.c: instruction sets by CPUID and XGETBV; cores by affinity mask and cgroup quota.
  *
- * A CPUID bit says that the processor can; the XCR0 register says that the kernel saves those registers when it
- * switches threads. Both are needed. AMX tiles want a third thing, a permission asked of the kernel.
+ * A CPUID bit says that the processor can; the XCR0 register says that the kernel saves those
+ * registers when it switches threads. Both are needed. AMX tiles want a third thing, a permission
+ * asked of the kernel.
  *
- * A container's quota is written in its control group: "cpu.max" (version 2) or "cpu.cfs_quota_us" over
- * "cpu.cfs_period_us" (version 1). Every group up to the root may have its own; the smallest counts. A quota of
- * 1.5 cores grants one thread: a second one would be stopped half of every period while the first waits. */
+ * A container's quota is written in its control group: "cpu.max" (version 2) or "cpu.cfs_quota_us"
+ * over "cpu.cfs_period_us" (version 1). Every group up to the root may have its own; the smallest
+ * counts. A quota of 1.5 cores grants one thread: a second one would be stopped half of every
+ * period while the first waits. */
 #include "core/base/cpu.h"
 #include <math.h>
 #include <pthread.h>
@@ -37,7 +39,7 @@ static void detect(struct cpu *c)
         return;
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     if ((lo & XCR0_AVX) != XCR0_AVX || !(cx >> 28 & 1) || !(cx >> 12 & 1) || !(cx >> 29 & 1))
-        return; /* AVX, FMA, F16C */
+        return;                                                     /* AVX, FMA, F16C */
     if (!__get_cpuid_count(7, 0, &a, &b, &cx, &d) || !(b >> 5 & 1)) /* AVX2 */
         return;
     if (!__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1))
@@ -68,10 +70,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void detect_masked(void)
 {
     const char *mask = getenv("SOOTH_CPU");
-    enum cpu_level top = !mask                    ? CPU_AVX512
-                         : !strcmp(mask, "c")     ? CPU_C
-                         : !strcmp(mask, "avx2")  ? CPU_AVX2
-                                                  : CPU_AVX512;
+    enum cpu_level top = !mask                   ? CPU_AVX512
+                         : !strcmp(mask, "c")    ? CPU_C
+                         : !strcmp(mask, "avx2") ? CPU_AVX2
+                                                 : CPU_AVX512;
     if (top > CPU_C) /* with everything masked, not even the permission is asked for */
         detect(&found);
     if (found.level <= top)
@@ -124,8 +126,8 @@ static bool list_has(const char *list, size_t len, const char *word)
     return false;
 }
 
-/* Our group in the hierarchy that rules the processor: version 2 ("0::/path") or version 1 ("4:cpu,cpuacct:/path").
- * The path is copied into out. */
+/* Our group in the hierarchy that rules the processor: version 2 ("0::/path") or version 1
+ * ("4:cpu,cpuacct:/path"). The path is copied into out. */
 static bool own_group(const char *text, bool v2, char *out, size_t size)
 {
     for (const char *line = text; *line;) {

@@ -1,5 +1,5 @@
-/* error.c: the sentence that goes with a status. Sentences quote names and bytes from hostile files, so what is
- * not printable UTF-8 becomes '?': a message is always one clean line. */
+/* error.c: the sentence that goes with a status. Sentences quote names and bytes from hostile
+ * files, so what is not printable UTF-8 becomes '?': a message is always one clean line. */
 #include "core/base/error.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,17 +9,24 @@
 const char *sooth_status_name(enum sooth_status status)
 {
     static const char *const names[] = {
-        [SOOTH_OK] = "ok",           [SOOTH_ERR_NOMEM] = "nomem",
-        [SOOTH_ERR_IO] = "io",       [SOOTH_ERR_NOTFOUND] = "notfound",
-        [SOOTH_ERR_FORMAT] = "format", [SOOTH_ERR_UNSUPPORTED] = "unsupported",
-        [SOOTH_ERR_ARG] = "arg",     [SOOTH_ERR_LIMIT] = "limit",
-        [SOOTH_ERR_BUSY] = "busy",   [SOOTH_ERR_CANCELLED] = "cancelled",
-        [SOOTH_ERR_NET] = "net",     [SOOTH_ERR_INTERNAL] = "internal",
+        [SOOTH_OK] = "ok",
+        [SOOTH_ERR_NOMEM] = "nomem",
+        [SOOTH_ERR_IO] = "io",
+        [SOOTH_ERR_NOTFOUND] = "notfound",
+        [SOOTH_ERR_FORMAT] = "format",
+        [SOOTH_ERR_UNSUPPORTED] = "unsupported",
+        [SOOTH_ERR_ARG] = "arg",
+        [SOOTH_ERR_LIMIT] = "limit",
+        [SOOTH_ERR_BUSY] = "busy",
+        [SOOTH_ERR_CANCELLED] = "cancelled",
+        [SOOTH_ERR_NET] = "net",
+        [SOOTH_ERR_INTERNAL] = "internal",
     };
     return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
 }
 
-/* Rewrites s in place as one line of valid UTF-8; a character cut short by the buffer's end is dropped. */
+/* Rewrites s in place as one line of valid UTF-8; a character cut short by the buffer's end is
+ * dropped. */
 static void clean(char *s)
 {
     size_t len = strlen(s), to = 0;
@@ -36,7 +43,8 @@ static void clean(char *s)
     s[to] = 0;
 }
 
-enum sooth_status err_set(struct sooth_error *err, enum sooth_status status, const char *format, ...)
+enum sooth_status err_set(struct sooth_error *err, enum sooth_status status, const char *format,
+                          ...)
 {
     va_list ap;
     if (!err)

@@ -1,7 +1,7 @@
 /* fsio.c: whole files: mapped, read, or replaced in one step.
  *
- * Replacing: write a temporary beside the target, fsync it, rename it over the target, fsync the directory. After a
- * crash at any point the name holds either the old bytes or the new ones. */
+ * Replacing: write a temporary beside the target, fsync it, rename it over the target, fsync the
+ * directory. After a crash at any point the name holds either the old bytes or the new ones. */
 #include "core/base/fsio.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -31,12 +31,13 @@ static bool injected(void)
 }
 
 /* Gives back fd when it is open and a regular file; else closes it, -1. */
-static enum sooth_status check_regular(int *fd, const char *path, struct stat *st, struct sooth_error *err)
+static enum sooth_status check_regular(int *fd, const char *path, struct stat *st,
+                                       struct sooth_error *err)
 {
     int failed;
     if (*fd < 0)
-        return err_set(err, errno == ENOENT ? SOOTH_ERR_NOTFOUND : SOOTH_ERR_IO, "cannot open '%s': %s",
-                       path, strerror(errno));
+        return err_set(err, errno == ENOENT ? SOOTH_ERR_NOTFOUND : SOOTH_ERR_IO,
+                       "cannot open '%s': %s", path, strerror(errno));
     failed = fstat(*fd, st) ? errno : 0;
     if (!failed && S_ISREG(st->st_mode))
         return SOOTH_OK;
@@ -49,14 +50,15 @@ static enum sooth_status check_regular(int *fd, const char *path, struct stat *s
 /* O_NONBLOCK: opening a FIFO must not hang; it means nothing for regular files. */
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK };
 
-static enum sooth_status open_regular(const char *path, int *fd, struct stat *st, struct sooth_error *err)
+static enum sooth_status open_regular(const char *path, int *fd, struct stat *st,
+                                      struct sooth_error *err)
 {
     *fd = open(path, OPEN_FLAGS);
     return check_regular(fd, path, st, err);
 }
 
-static enum sooth_status map_fd(int fd, const char *path, const struct stat *st, struct map_file *out,
-                                struct sooth_error *err)
+static enum sooth_status map_fd(int fd, const char *path, const struct stat *st,
+                                struct map_file *out, struct sooth_error *err)
 {
     static const unsigned char nothing[1];
     enum sooth_status status;
@@ -86,7 +88,8 @@ enum sooth_status map_file_open(const char *path, struct map_file *out, struct s
 
 static bool name_is_plain(const char *name)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     return name[0] && name[0] != '.' && !name[strspn(name, allowed)];
 }
 
@@ -103,9 +106,10 @@ enum sooth_status map_file_open_beneath(const char *dir, const char *name, struc
     if (at < 0)
         return err_set(err, SOOTH_ERR_IO, "cannot open '%s': %s", dir, strerror(errno));
     fd = openat(at, name, OPEN_FLAGS | O_NOFOLLOW);
-    status = fd < 0 && errno == ELOOP
-                 ? err_set(err, SOOTH_ERR_FORMAT, "'%s' is a symbolic link, which is not followed", name)
-                 : check_regular(&fd, name, &st, err);
+    status =
+        fd < 0 && errno == ELOOP
+            ? err_set(err, SOOTH_ERR_FORMAT, "'%s' is a symbolic link, which is not followed", name)
+            : check_regular(&fd, name, &st, err);
     close(at);
     return status ? status : map_fd(fd, name, &st, out, err);
 }
@@ -136,7 +140,8 @@ static ssize_t read_some(int fd, void *p, size_t len)
     return n;
 }
 
-static enum sooth_status read_all(int fd, size_t max, struct buf *out, const char *path, struct sooth_error *err)
+static enum sooth_status read_all(int fd, size_t max, struct buf *out, const char *path,
+                                  struct sooth_error *err)
 {
     size_t got = 0, chunk = 65536;
     for (;;) {
@@ -210,7 +215,8 @@ enum sooth_status file_writer_open(struct file_writer *w, const char *path, stru
     return err ? err->status : SOOTH_ERR_IO;
 }
 
-enum sooth_status file_writer_add(struct file_writer *w, const void *data, size_t len, struct sooth_error *err)
+enum sooth_status file_writer_add(struct file_writer *w, const void *data, size_t len,
+                                  struct sooth_error *err)
 {
     const char *p = data;
     while (len && !w->failed) {
@@ -230,11 +236,13 @@ enum sooth_status file_writer_add(struct file_writer *w, const void *data, size_
     return SOOTH_OK;
 }
 
-/* A rename lasts only once its directory is on disk. Some file systems cannot fsync a directory: no error then. */
+/* A rename lasts only once its directory is on disk. Some file systems cannot fsync a directory: no
+ * error then. */
 static void sync_parent(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *dir = !slash ? mem_strdup(".") : mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *dir = !slash ? mem_strdup(".")
+                       : mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
     int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         fsync(fd);
@@ -254,7 +262,8 @@ enum sooth_status file_writer_commit(struct file_writer *w, struct sooth_error *
     if (!status) {
         w->fd = -1;
         if (close(fd) || injected() || rename(w->temp, w->path))
-            status = err_set(err, SOOTH_ERR_IO, "cannot replace '%s': %s", w->path, strerror(errno));
+            status =
+                err_set(err, SOOTH_ERR_IO, "cannot replace '%s': %s", w->path, strerror(errno));
     }
     if (!status) {
         sync_parent(w->path);
@@ -276,7 +285,8 @@ void file_writer_abort(struct file_writer *w)
     *w = (struct file_writer){.fd = -1, .failed = true};
 }
 
-enum sooth_status file_write_atomic(const char *path, const void *data, size_t len, struct sooth_error *err)
+enum sooth_status file_write_atomic(const char *path, const void *data, size_t len,
+                                    struct sooth_error *err)
 {
     struct file_writer w;
     enum sooth_status status = file_writer_open(&w, path, err);
@@ -313,7 +323,8 @@ enum sooth_status dir_make(const char *path, struct sooth_error *err)
             continue;
         p[1] = 0;
         if (mkdir(copy, 0777) && !file_is_dir(copy))
-            status = err_set(err, SOOTH_ERR_IO, "cannot make directory '%s': %s", copy, strerror(errno));
+            status =
+                err_set(err, SOOTH_ERR_IO, "cannot make directory '%s': %s", copy, strerror(errno));
         p[1] = after;
     }
     mem_free(copy);

@@ -1,7 +1,8 @@
 /* hash.c: SHA-256 (FIPS 180-4), and a table hash by folded multiplication.
  *
- * hash64 takes 16 bytes a round: fold((a ^ state), (b ^ k2)), where fold multiplies to 128 bits and xors the
- * halves. The first state and k2 come from the seed, so without it no input is known that makes a factor zero. */
+ * hash64 takes 16 bytes a round: fold((a ^ state), (b ^ k2)), where fold multiplies to 128 bits and
+ * xors the halves. The first state and k2 come from the seed, so without it no input is known that
+ * makes a factor zero. */
 #include "core/base/hash.h"
 #include <string.h>
 

@@ -1,8 +1,9 @@
 /* json.c: a strict RFC 8259 reader without recursion.
  *
- * Open containers stand on a stack of JSON_MAX_DEPTH frames; nodes, keys and unescaped strings go to the caller's
- * arena, whose ceiling bounds the memory of a hostile text. Time is linear in the text, the search for duplicate
- * keys included. Not accepted: comments, trailing commas, a byte order mark, NaN, invalid UTF-8. */
+ * Open containers stand on a stack of JSON_MAX_DEPTH frames; nodes, keys and unescaped strings go
+ * to the caller's arena, whose ceiling bounds the memory of a hostile text. Time is linear in the
+ * text, the search for duplicate keys included. Not accepted: comments, trailing commas, a byte
+ * order mark, NaN, invalid UTF-8. */
 #include "core/base/json.h"
 #include <errno.h>
 #include <locale.h>
@@ -38,7 +39,8 @@ static bool fail(struct parser *p, const char *what)
 static bool no_memory(struct parser *p)
 {
     if (p->arena->limited)
-        err_set(p->err, SOOTH_ERR_LIMIT, "JSON text needs more than %zu bytes of memory", p->arena->max);
+        err_set(p->err, SOOTH_ERR_LIMIT, "JSON text needs more than %zu bytes of memory",
+                p->arena->max);
     else
         err_nomem(p->err);
     return false;
@@ -51,8 +53,8 @@ static int peek(const struct parser *p)
 
 static void skip_space(struct parser *p)
 {
-    while (p->at < p->len && (p->text[p->at] == ' ' || p->text[p->at] == '\n' || p->text[p->at] == '\r' ||
-                              p->text[p->at] == '\t'))
+    while (p->at < p->len && (p->text[p->at] == ' ' || p->text[p->at] == '\n' ||
+                              p->text[p->at] == '\r' || p->text[p->at] == '\t'))
         p->at++;
 }
 
@@ -75,7 +77,8 @@ static int32_t hex4(struct parser *p)
     return v;
 }
 
-/* After "\u": one character, from two escapes when they are a surrogate pair. A lone half is U+FFFD. */
+/* After "\u": one character, from two escapes when they are a surrogate pair. A lone half is
+ * U+FFFD. */
 static bool unicode_escape(struct parser *p, uint32_t *out)
 {
     int32_t high = hex4(p), low;
@@ -85,7 +88,8 @@ static bool unicode_escape(struct parser *p, uint32_t *out)
     if (high < 0xD800 || high > 0xDFFF)
         return true;
     *out = 0xFFFD;
-    if (high <= 0xDBFF && p->len - p->at >= 6 && p->text[p->at] == '\\' && p->text[p->at + 1] == 'u') {
+    if (high <= 0xDBFF && p->len - p->at >= 6 && p->text[p->at] == '\\' &&
+        p->text[p->at + 1] == 'u') {
         size_t before = p->at;
         p->at += 2;
         low = hex4(p);
@@ -97,7 +101,8 @@ static bool unicode_escape(struct parser *p, uint32_t *out)
     return true;
 }
 
-/* The cursor is behind a backslash; writes the character, advances *to. No escape grows when unescaped. */
+/* The cursor is behind a backslash; writes the character, advances *to. No escape grows when
+ * unescaped. */
 static bool escape(struct parser *p, char **to)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
@@ -299,8 +304,10 @@ static struct json *new_node(struct parser *p, const char *key, size_t key_len)
     return node;
 }
 
-/* After a value: closes what ends here. True with *more set when another value follows, its key read. */
-static bool after_value(struct parser *p, bool opened, bool *more, const char **key, size_t *key_len)
+/* After a value: closes what ends here. True with *more set when another value follows, its key
+ * read. */
+static bool after_value(struct parser *p, bool opened, bool *more, const char **key,
+                        size_t *key_len)
 {
     *key = NULL;
     *key_len = 0;
@@ -415,7 +422,8 @@ int64_t json_int(const struct json *object, const char *key, int64_t fallback)
     if (!*end)
         return errno ? fallback : v;
     /* "1e3" and "2.0" are integers too, exactly so up to 2^53. */
-    return fabs(m->number) <= 0x1p53 && m->number == floor(m->number) ? (int64_t)m->number : fallback;
+    return fabs(m->number) <= 0x1p53 && m->number == floor(m->number) ? (int64_t)m->number
+                                                                      : fallback;
 }
 
 bool json_bool(const struct json *object, const char *key, bool fallback)

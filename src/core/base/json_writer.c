@@ -1,4 +1,5 @@
-/* json_writer.c: the writing half of json.h. Whatever is written, the result is valid JSON on one line. */
+/* json_writer.c: the writing half of json.h. Whatever is written, the result is valid JSON on one
+ * line. */
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>

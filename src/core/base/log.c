@@ -1,4 +1,5 @@
-/* log.c: the log sink. The sink is called outside the lock, so that it may itself log or change the sink. */
+/* log.c: the log sink. The sink is called outside the lock, so that it may itself log or change the
+ * sink. */
 #include "core/base/log.h"
 #include <pthread.h>
 #include <stdarg.h>

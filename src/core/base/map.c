@@ -1,7 +1,7 @@
 /* map.c: open addressing with linear probing, at most two thirds full.
  *
- * Keys live in an arena of the map, since nothing is ever removed. The hash is seeded by random bytes the kernel
- * gave this process, so a file cannot be written whose keys all collide. */
+ * Keys live in an arena of the map, since nothing is ever removed. The hash is seeded by random
+ * bytes the kernel gave this process, so a file cannot be written whose keys all collide. */
 #include "core/base/map.h"
 #include "core/base/alloc.h"
 #include "core/base/hash.h"

@@ -2,15 +2,16 @@
  *
  *     ticket = generation (32 bits) | next tile (32 bits)
  *
- * A thread claims by moving the ticket from (g, i) to (g, i+1) with compare-and-swap. That succeeds only while job
- * g is the current one, so a worker that slept through a job's end can never run a tile of it, and nobody has to
- * wait for sleepers: the caller takes tiles like everybody else and a job ends when all its tiles are done, however
- * many threads came. Between jobs the ticket is closed; fn, ctx and the count are read after the ticket and are
- * proved unchanged by the swap (a sequence lock).
+ * A thread claims by moving the ticket from (g, i) to (g, i+1) with compare-and-swap. That succeeds
+ * only while job g is the current one, so a worker that slept through a job's end can never run a
+ * tile of it, and nobody has to wait for sleepers: the caller takes tiles like everybody else and a
+ * job ends when all its tiles are done, however many threads came. Between jobs the ticket is
+ * closed; fn, ctx and the count are read after the ticket and are proved unchanged by the swap (a
+ * sequence lock).
  *
- * Waking is a tree: the caller wakes two sleepers, and each woken thread that still finds work wakes two more. With
- * more threads than cores nobody spins, and a job ends before the crowd is awake: forcing 64 threads onto two cores
- * costs little. */
+ * Waking is a tree: the caller wakes two sleepers, and each woken thread that still finds work
+ * wakes two more. With more threads than cores nobody spins, and a job ends before the crowd is
+ * awake: forcing 64 threads onto two cores costs little. */
 #include "core/base/pool.h"
 #include <assert.h>
 #include <pthread.h>
@@ -22,7 +23,7 @@
 #include "core/base/cpu.h"
 
 #define CLOSED ((uint64_t)1 << 31) /* in the ticket: larger than any tile number */
-enum { SPIN_ROUNDS = 2000 };       /* some tens of microseconds, the gap between two steps of a model */
+enum { SPIN_ROUNDS = 2000 }; /* some tens of microseconds, the gap between two steps of a model */
 
 struct worker {
     struct pool *pool;
@@ -205,8 +206,8 @@ struct pool *pool_new(unsigned threads)
     pthread_mutex_init(&p->turn, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->finished, NULL);
-    /* Workers do not read p->threads, so it may be settled after they run: when the system gives fewer threads
-     * than asked for, the pool is smaller, not broken. */
+    /* Workers do not read p->threads, so it may be settled after they run: when the system gives
+     * fewer threads than asked for, the pool is smaller, not broken. */
     p->threads = 1 + start_workers(p, threads - 1);
     return p;
 }

@@ -1,5 +1,6 @@
-/* rng.c: xoshiro256** of Blackman and Vigna ("Scrambled linear pseudorandom number generators", 2018); the seed is
- * spread over its 256 bits by splitmix64, so that neighbouring seeds give unrelated streams. */
+/* rng.c: xoshiro256** of Blackman and Vigna ("Scrambled linear pseudorandom number generators",
+ * 2018); the seed is spread over its 256 bits by splitmix64, so that neighbouring seeds give
+ * unrelated streams. */
 #include "core/base/rng.h"
 #include <math.h>
 
@@ -52,8 +53,8 @@ double rng_double(struct rng *r)
     return (double)(rng_u64(r) >> 11) * 0x1p-53;
 }
 
-/* Box-Muller in double, of which one value is used: the state stays four words, and rounding to float hides the
- * last-bit differences between math libraries. */
+/* Box-Muller in double, of which one value is used: the state stays four words, and rounding to
+ * float hides the last-bit differences between math libraries. */
 float rng_normal(struct rng *r)
 {
     double radius = sqrt(-2.0 * log(1.0 - rng_double(r))); /* 1 - u lies in (0, 1] */

@@ -1,7 +1,8 @@
 /* unicode.c: the only file that sees ICU (docs/decisions/icu.md).
  *
- * Character classes of the first 65,536 code points are copied into a table of bytes at first use, about a
- * millisecond; rarer characters ask ICU every time. Normal forms go through UTF-16, ICU's own form. */
+ * Character classes of the first 65,536 code points are copied into a table of bytes at first use,
+ * about a millisecond; rarer characters ask ICU every time. Normal forms go through UTF-16, ICU's
+ * own form. */
 #include "core/base/unicode.h"
 #include <pthread.h>
 #include <string.h>
@@ -20,18 +21,20 @@ static pthread_once_t plane0_once = PTHREAD_ONCE_INIT;
 static unsigned class_by_icu(uint32_t c)
 {
     static const unsigned char of_type[U_CHAR_CATEGORY_COUNT] = {
-        [U_UNASSIGNED] = UNI_UNASSIGNED,
-        [U_UPPERCASE_LETTER] = UNI_LETTER, [U_LOWERCASE_LETTER] = UNI_LETTER,
-        [U_TITLECASE_LETTER] = UNI_LETTER, [U_MODIFIER_LETTER] = UNI_LETTER, [U_OTHER_LETTER] = UNI_LETTER,
-        [U_NON_SPACING_MARK] = UNI_MARK, [U_ENCLOSING_MARK] = UNI_MARK, [U_COMBINING_SPACING_MARK] = UNI_MARK,
-        [U_DECIMAL_DIGIT_NUMBER] = UNI_NUMBER, [U_LETTER_NUMBER] = UNI_NUMBER, [U_OTHER_NUMBER] = UNI_NUMBER,
-        [U_DASH_PUNCTUATION] = UNI_PUNCT, [U_START_PUNCTUATION] = UNI_PUNCT, [U_END_PUNCTUATION] = UNI_PUNCT,
-        [U_CONNECTOR_PUNCTUATION] = UNI_PUNCT, [U_OTHER_PUNCTUATION] = UNI_PUNCT,
-        [U_INITIAL_PUNCTUATION] = UNI_PUNCT, [U_FINAL_PUNCTUATION] = UNI_PUNCT,
-        [U_MATH_SYMBOL] = UNI_SYMBOL, [U_CURRENCY_SYMBOL] = UNI_SYMBOL,
-        [U_MODIFIER_SYMBOL] = UNI_SYMBOL, [U_OTHER_SYMBOL] = UNI_SYMBOL,
-        [U_CONTROL_CHAR] = UNI_CONTROL, [U_FORMAT_CHAR] = UNI_CONTROL,
-        [U_PRIVATE_USE_CHAR] = UNI_CONTROL, [U_SURROGATE] = UNI_CONTROL,
+        [U_UNASSIGNED] = UNI_UNASSIGNED,       [U_UPPERCASE_LETTER] = UNI_LETTER,
+        [U_LOWERCASE_LETTER] = UNI_LETTER,     [U_TITLECASE_LETTER] = UNI_LETTER,
+        [U_MODIFIER_LETTER] = UNI_LETTER,      [U_OTHER_LETTER] = UNI_LETTER,
+        [U_NON_SPACING_MARK] = UNI_MARK,       [U_ENCLOSING_MARK] = UNI_MARK,
+        [U_COMBINING_SPACING_MARK] = UNI_MARK, [U_DECIMAL_DIGIT_NUMBER] = UNI_NUMBER,
+        [U_LETTER_NUMBER] = UNI_NUMBER,        [U_OTHER_NUMBER] = UNI_NUMBER,
+        [U_DASH_PUNCTUATION] = UNI_PUNCT,      [U_START_PUNCTUATION] = UNI_PUNCT,
+        [U_END_PUNCTUATION] = UNI_PUNCT,       [U_CONNECTOR_PUNCTUATION] = UNI_PUNCT,
+        [U_OTHER_PUNCTUATION] = UNI_PUNCT,     [U_INITIAL_PUNCTUATION] = UNI_PUNCT,
+        [U_FINAL_PUNCTUATION] = UNI_PUNCT,     [U_MATH_SYMBOL] = UNI_SYMBOL,
+        [U_CURRENCY_SYMBOL] = UNI_SYMBOL,      [U_MODIFIER_SYMBOL] = UNI_SYMBOL,
+        [U_OTHER_SYMBOL] = UNI_SYMBOL,         [U_CONTROL_CHAR] = UNI_CONTROL,
+        [U_FORMAT_CHAR] = UNI_CONTROL,         [U_PRIVATE_USE_CHAR] = UNI_CONTROL,
+        [U_SURROGATE] = UNI_CONTROL,
     };
     return of_type[u_charType((UChar32)c)] | (u_isUWhiteSpace((UChar32)c) ? UNI_SPACE : 0u);
 }
@@ -67,9 +70,9 @@ bool uni_is_cjk(uint32_t c)
         return false;
     return uni_is_han(c) || between(c, 0x3040, 0x30FF) || between(c, 0x31F0, 0x31FF) || /* kana */
            between(c, 0xFF66, 0xFF9F) || between(c, 0x1AFF0, 0x1B16F) ||
-           between(c, 0xAC00, 0xD7FF) || between(c, 0x1100, 0x11FF) ||                  /* Hangul */
+           between(c, 0xAC00, 0xD7FF) || between(c, 0x1100, 0x11FF) || /* Hangul */
            between(c, 0x3130, 0x318F) || between(c, 0xA960, 0xA97F) || between(c, 0xFFA0, 0xFFDC) ||
-           between(c, 0x3100, 0x312F) || between(c, 0x31A0, 0x31BF);                    /* bopomofo */
+           between(c, 0x3100, 0x312F) || between(c, 0x31A0, 0x31BF); /* bopomofo */
 }
 
 uint32_t uni_lower(uint32_t c)
@@ -117,8 +120,8 @@ static void from_utf16(const UChar *s, size_t len, UChar *high, struct buf *out)
     }
 }
 
-static int32_t icu_transform(enum uni_form form, const UChar *from, int32_t len, UChar *to, int32_t cap,
-                             UErrorCode *e)
+static int32_t icu_transform(enum uni_form form, const UChar *from, int32_t len, UChar *to,
+                             int32_t cap, UErrorCode *e)
 {
     const UNormalizer2 *n = NULL;
     switch (form) {
@@ -188,8 +191,8 @@ enum sooth_status uni_normalize(enum uni_form form, const char *s, size_t len, s
 }
 
 /* Called by ICU for each bad or unmapped sequence: count it and write U+FFFD. */
-static void U_CALLCONV on_bad(const void *counter, UConverterToUnicodeArgs *args, const char *units, int32_t len,
-                              UConverterCallbackReason reason, UErrorCode *e)
+static void U_CALLCONV on_bad(const void *counter, UConverterToUnicodeArgs *args, const char *units,
+                              int32_t len, UConverterCallbackReason reason, UErrorCode *e)
 {
     static const UChar replacement = 0xFFFD;
     if (reason > UCNV_IRREGULAR)
@@ -199,8 +202,8 @@ static void U_CALLCONV on_bad(const void *counter, UConverterToUnicodeArgs *args
     ucnv_cbToUWriteUChars(args, &replacement, 1, 0, e);
 }
 
-enum sooth_status uni_decode(const char *encoding, const void *bytes, size_t len, struct buf *out, size_t *bad,
-                             struct sooth_error *err)
+enum sooth_status uni_decode(const char *encoding, const void *bytes, size_t len, struct buf *out,
+                             size_t *bad, struct sooth_error *err)
 {
     const char *at = bytes, *end = at + len;
     UChar piece[2048], high = 0;
@@ -227,6 +230,7 @@ enum sooth_status uni_decode(const char *encoding, const void *bytes, size_t len
     if (out->failed)
         return err_nomem(err);
     if (U_FAILURE(e))
-        return err_set(err, SOOTH_ERR_INTERNAL, "decoding '%s' failed: %s", encoding, u_errorName(e));
+        return err_set(err, SOOTH_ERR_INTERNAL, "decoding '%s' failed: %s", encoding,
+                       u_errorName(e));
     return SOOTH_OK;
 }

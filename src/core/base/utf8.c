@@ -5,11 +5,12 @@
  *     1110xxxx 10xxxxxx 10xxxxxx            U+0800  .. U+FFFF   without D800..DFFF
  *     11110xxx 10xxxxxx 10xxxxxx 10xxxxxx   U+10000 .. U+10FFFF
  *
- * Overlong forms, surrogates and too large values all show in the second byte, so its range is all that has to
- * be checked beyond the bit patterns. */
+ * Overlong forms, surrogates and too large values all show in the second byte, so its range is all
+ * that has to be checked beyond the bit patterns. */
 #include "core/base/utf8.h"
 
-/* Length that lead byte c promises (0: not a lead byte) and the range its second byte must lie in. */
+/* Length that lead byte c promises (0: not a lead byte) and the range its second byte must lie in.
+ */
 static size_t lead(unsigned char c, unsigned char *low, unsigned char *high)
 {
     *low = 0x80;
@@ -34,7 +35,8 @@ static size_t lead(unsigned char c, unsigned char *low, unsigned char *high)
     return c < 0xF5 ? 4 : 0;
 }
 
-/* How many of the bytes at s agree with one well-formed character; *need is that character's length. */
+/* How many of the bytes at s agree with one well-formed character; *need is that character's
+ * length. */
 static size_t agreeing(const char *s, size_t len, size_t *need)
 {
     unsigned char low, high;

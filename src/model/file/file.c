@@ -23,12 +23,13 @@ static enum sooth_status read_one(struct tensor_file *f, struct sooth_error *err
         return safetensors_read(f, &m, err);
     status = err_set(err, SOOTH_ERR_FORMAT, "not a model file (neither GGUF nor safetensors)");
     if (m.size >= 2 && (!memcmp(m.data, "PK", 2) || m.data[0] == 0x80))
-        err_hint(err, "PyTorch files hold programs and are never read: convert them to safetensors");
+        err_hint(err,
+                 "PyTorch files hold programs and are never read: convert them to safetensors");
     return status;
 }
 
-enum sooth_status tensor_file_open(const char *path, const struct tensor_file_options *options, struct tensor_file **out,
-                                   struct sooth_error *err)
+enum sooth_status tensor_file_open(const char *path, const struct tensor_file_options *options,
+                                   struct tensor_file **out, struct sooth_error *err)
 {
     struct tensor_file *f = mem_calloc(1, sizeof *f);
     struct sooth_error local; /* a prefix needs the sentence, also when the caller wants none */
@@ -111,7 +112,8 @@ const struct json *tensor_file_config(const struct tensor_file *f)
     return f->config;
 }
 
-enum sooth_status tensor_file_part(const struct tensor_file *f, const char *name, struct buf *out, struct sooth_error *err)
+enum sooth_status tensor_file_part(const struct tensor_file *f, const char *name, struct buf *out,
+                                   struct sooth_error *err)
 {
     struct buf path = BUF_INIT;
     enum sooth_status status;

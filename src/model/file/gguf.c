@@ -4,11 +4,13 @@
  *     keys:     string, u32 type, value            string: u64 length, bytes
  *     tensors:  string, u32 n, n x i64 size (fastest first), u32 type, u64 offset
  *     zeros up to general.alignment (32)
- *     data:     each tensor at its offset from here; offsets follow one another in file order, padded to the alignment
+ *     data:     each tensor at its offset from here; offsets follow one another in file order,
+ * padded to the alignment
  *
- * Everything is little endian and read in place. Each count is first compared with the bytes that are left, divided by
- * the smallest record it could count, so nothing is allocated for a promise the file cannot keep. Ceilings: 16 MiB a
- * string, 2^26 elements an array, 2^18 tensors, 2^16 keys, 1 MiB alignment.
+ * Everything is little endian and read in place. Each count is first compared with the bytes that
+ * are left, divided by the smallest record it could count, so nothing is allocated for a promise
+ * the file cannot keep. Ceilings: 16 MiB a string, 2^26 elements an array, 2^18 tensors, 2^16 keys,
+ * 1 MiB alignment.
  *
  * Left out: version 1, big-endian files, split files, arrays of arrays. */
 #include <string.h>
@@ -20,7 +22,12 @@
 #error "files are little endian and read in place"
 #endif
 
-enum { MAX_STRING = 16 << 20, MAX_ELEMENTS = 64 << 20, MAX_ALIGNMENT = 1 << 20, MAX_TENSOR_NAME = 63 };
+enum {
+    MAX_STRING = 16 << 20,
+    MAX_ELEMENTS = 64 << 20,
+    MAX_ALIGNMENT = 1 << 20,
+    MAX_TENSOR_NAME = 63
+};
 enum { MIN_KEY = 8 + 4 + 1, MIN_TENSOR = 8 + 4 + 4 + 8 }; /* smallest records */
 
 struct cursor {
@@ -30,13 +37,15 @@ struct cursor {
 };
 
 static const unsigned char value_size[] = {
-    [VALUE_U8] = 1,  [VALUE_I8] = 1,  [VALUE_U16] = 2,  [VALUE_I16] = 2,   [VALUE_U32] = 4, [VALUE_I32] = 4, [VALUE_F32] = 4,
-    [VALUE_BOOL] = 1, [VALUE_STRING] = 8, [VALUE_U64] = 8, [VALUE_I64] = 8, [VALUE_F64] = 8, /* string: its length */
+    [VALUE_U8] = 1,     [VALUE_I8] = 1,  [VALUE_U16] = 2, [VALUE_I16] = 2,
+    [VALUE_U32] = 4,    [VALUE_I32] = 4, [VALUE_F32] = 4, [VALUE_BOOL] = 1,
+    [VALUE_STRING] = 8, [VALUE_U64] = 8, [VALUE_I64] = 8, [VALUE_F64] = 8, /* string: its length */
 };
 
 static enum sooth_status truncated(const struct cursor *c)
 {
-    return err_set(c->err, SOOTH_ERR_FORMAT, "GGUF file is truncated or damaged at byte %zu of %zu", c->at, c->size);
+    return err_set(c->err, SOOTH_ERR_FORMAT, "GGUF file is truncated or damaged at byte %zu of %zu",
+                   c->at, c->size);
 }
 
 static bool take(struct cursor *c, void *out, size_t n)
@@ -55,8 +64,8 @@ static enum sooth_status take_string(struct cursor *c, struct file_string *s)
     if (!take(c, &len, sizeof len) || len > c->size - c->at)
         return truncated(c);
     if (len > MAX_STRING)
-        return err_set(c->err, SOOTH_ERR_LIMIT, "a string of %llu bytes at byte %zu is too long", (unsigned long long)len,
-                       c->at);
+        return err_set(c->err, SOOTH_ERR_LIMIT, "a string of %llu bytes at byte %zu is too long",
+                       (unsigned long long)len, c->at);
     *s = (struct file_string){(const char *)c->data + c->at, (size_t)len};
     c->at += (size_t)len;
     return SOOTH_OK;
@@ -64,14 +73,23 @@ static enum sooth_status take_string(struct cursor *c, struct file_string *s)
 
 static enum sooth_status bad_bool(const struct cursor *c)
 {
-    return err_set(c->err, SOOTH_ERR_FORMAT, "a truth value before byte %zu is neither 0 nor 1", c->at);
+    return err_set(c->err, SOOTH_ERR_FORMAT, "a truth value before byte %zu is neither 0 nor 1",
+                   c->at);
 }
 
 static enum sooth_status take_scalar(struct tensor_file *f, struct cursor *c, struct file_value *v)
 {
     union {
-        uint8_t u8; int8_t i8; uint16_t u16; int16_t i16; uint32_t u32; int32_t i32; float f32;
-        uint64_t u64; int64_t i64; double f64;
+        uint8_t u8;
+        int8_t i8;
+        uint16_t u16;
+        int16_t i16;
+        uint32_t u32;
+        int32_t i32;
+        float f32;
+        uint64_t u64;
+        int64_t i64;
+        double f64;
     } raw;
     enum sooth_status status;
     if (v->type == VALUE_STRING) {
@@ -83,21 +101,42 @@ static enum sooth_status take_scalar(struct tensor_file *f, struct cursor *c, st
     if (!take(c, &raw, value_size[v->type]))
         return truncated(c);
     switch (v->type) {
-    case VALUE_U8: v->u = raw.u8; break;
-    case VALUE_I8: v->i = raw.i8; break;
-    case VALUE_U16: v->u = raw.u16; break;
-    case VALUE_I16: v->i = raw.i16; break;
-    case VALUE_U32: v->u = raw.u32; break;
-    case VALUE_I32: v->i = raw.i32; break;
-    case VALUE_F32: v->f = (double)raw.f32; break;
+    case VALUE_U8:
+        v->u = raw.u8;
+        break;
+    case VALUE_I8:
+        v->i = raw.i8;
+        break;
+    case VALUE_U16:
+        v->u = raw.u16;
+        break;
+    case VALUE_I16:
+        v->i = raw.i16;
+        break;
+    case VALUE_U32:
+        v->u = raw.u32;
+        break;
+    case VALUE_I32:
+        v->i = raw.i32;
+        break;
+    case VALUE_F32:
+        v->f = (double)raw.f32;
+        break;
     case VALUE_BOOL:
         v->u = raw.u8;
         return v->u > 1 ? bad_bool(c) : SOOTH_OK;
-    case VALUE_U64: v->u = raw.u64; break;
-    case VALUE_I64: v->i = raw.i64; break;
-    case VALUE_F64: v->f = raw.f64; break;
+    case VALUE_U64:
+        v->u = raw.u64;
+        break;
+    case VALUE_I64:
+        v->i = raw.i64;
+        break;
+    case VALUE_F64:
+        v->f = raw.f64;
+        break;
     case VALUE_STRING:
-    case VALUE_ARRAY: break;
+    case VALUE_ARRAY:
+        break;
     }
     return SOOTH_OK;
 }
@@ -128,12 +167,14 @@ static enum sooth_status take_array(struct tensor_file *f, struct cursor *c, str
     if (count > (c->size - c->at) / value_size[item])
         return truncated(c);
     if (count > MAX_ELEMENTS)
-        return err_set(c->err, SOOTH_ERR_LIMIT, "an array of %llu elements is too long", (unsigned long long)count);
+        return err_set(c->err, SOOTH_ERR_LIMIT, "an array of %llu elements is too long",
+                       (unsigned long long)count);
     v->item = (enum value_type)item;
     v->count = (size_t)count;
     if (v->item == VALUE_STRING)
         return take_strings(f, c, v);
-    copy = arena_array(&f->arena, v->count, value_size[item]); /* the file's bytes may be unaligned */
+    copy =
+        arena_array(&f->arena, v->count, value_size[item]); /* the file's bytes may be unaligned */
     if (!copy)
         return view_nomem(f, c->err);
     if (!take(c, copy, v->count * value_size[item]))
@@ -157,14 +198,16 @@ static enum sooth_status take_key(struct tensor_file *f, struct cursor *c)
     if (!take(c, &type, sizeof type))
         return truncated(c);
     if (type > VALUE_F64)
-        return err_set(c->err, SOOTH_ERR_FORMAT, "key number %zu has unknown value type %u", f->value_count, type);
+        return err_set(c->err, SOOTH_ERR_FORMAT, "key number %zu has unknown value type %u",
+                       f->value_count, type);
     v.type = (enum value_type)type;
     status = v.type == VALUE_ARRAY ? take_array(f, c, &v) : take_scalar(f, c, &v);
     return status ? status : view_add_value(f, key.text, key.len, &v, c->err);
 }
 
 /* One tensor's description; *sum is where its data must start, and is moved behind them. */
-static enum sooth_status take_tensor(struct tensor_file *f, struct cursor *c, size_t alignment, size_t *sum)
+static enum sooth_status take_tensor(struct tensor_file *f, struct cursor *c, size_t alignment,
+                                     size_t *sum)
 {
     struct file_string name;
     struct file_tensor t = {0};
@@ -174,23 +217,28 @@ static enum sooth_status take_tensor(struct tensor_file *f, struct cursor *c, si
     if (status)
         return status;
     if (name.len > MAX_TENSOR_NAME)
-        return err_set(c->err, SOOTH_ERR_FORMAT, "the name of tensor number %zu is longer than %d bytes", f->tensor_count,
+        return err_set(c->err, SOOTH_ERR_FORMAT,
+                       "the name of tensor number %zu is longer than %d bytes", f->tensor_count,
                        MAX_TENSOR_NAME);
     if (!take(c, &t.ndim, sizeof t.ndim))
         return truncated(c);
     if (t.ndim > TENSOR_DIMS)
-        return err_set(c->err, SOOTH_ERR_FORMAT, "tensor '%.*s' has %u dimensions", (int)name.len, name.text, t.ndim);
-    if (!take(c, t.dims, t.ndim * sizeof *t.dims) || !take(c, &t.type, sizeof t.type) || !take(c, &offset, sizeof offset))
+        return err_set(c->err, SOOTH_ERR_FORMAT, "tensor '%.*s' has %u dimensions", (int)name.len,
+                       name.text, t.ndim);
+    if (!take(c, t.dims, t.ndim * sizeof *t.dims) || !take(c, &t.type, sizeof t.type) ||
+        !take(c, &offset, sizeof offset))
         return truncated(c);
     type = t.type < TYPE_U8 ? tensor_type_find(t.type) : NULL;
     if (!type)
-        return err_set(c->err, SOOTH_ERR_UNSUPPORTED, "tensor '%.*s' is in number format %u, which is unknown or retired",
+        return err_set(c->err, SOOTH_ERR_UNSUPPORTED,
+                       "tensor '%.*s' is in number format %u, which is unknown or retired",
                        (int)name.len, name.text, t.type);
     if (!tensor_type_size(type, t.ndim, t.dims, &t.bytes))
-        return err_set(c->err, SOOTH_ERR_FORMAT, "tensor '%.*s' has an impossible shape for %s", (int)name.len, name.text,
-                       type->name);
+        return err_set(c->err, SOOTH_ERR_FORMAT, "tensor '%.*s' has an impossible shape for %s",
+                       (int)name.len, name.text, type->name);
     if (offset != *sum || !size_add(*sum, t.bytes, sum) || !size_align(*sum, alignment, sum))
-        return err_set(c->err, SOOTH_ERR_FORMAT, "tensor '%.*s' does not start where the one before it ends", (int)name.len,
+        return err_set(c->err, SOOTH_ERR_FORMAT,
+                       "tensor '%.*s' does not start where the one before it ends", (int)name.len,
                        name.text);
     return view_add_tensor(f, name.text, name.len, &t, c->err);
 }
@@ -203,24 +251,29 @@ static enum sooth_status header(struct cursor *c, uint64_t *tensors, uint64_t *k
     if (!take(c, &version, sizeof version))
         return truncated(c);
     if (version && !(version & 0xFFFF))
-        return err_set(c->err, SOOTH_ERR_UNSUPPORTED, "GGUF file is big-endian (version field 0x%08x)", version);
+        return err_set(c->err, SOOTH_ERR_UNSUPPORTED,
+                       "GGUF file is big-endian (version field 0x%08x)", version);
     if (version != 2 && version != 3)
-        return err_set(c->err, SOOTH_ERR_UNSUPPORTED, "GGUF version %u is not read, only 2 and 3", version);
+        return err_set(c->err, SOOTH_ERR_UNSUPPORTED, "GGUF version %u is not read, only 2 and 3",
+                       version);
     if (!take(c, tensors, sizeof *tensors) || !take(c, keys, sizeof *keys))
         return truncated(c);
     if (*keys > (c->size - c->at) / MIN_KEY || *tensors > (c->size - c->at) / MIN_TENSOR)
-        return err_set(c->err, SOOTH_ERR_FORMAT, "%llu keys and %llu tensors do not fit in %zu bytes",
+        return err_set(c->err, SOOTH_ERR_FORMAT,
+                       "%llu keys and %llu tensors do not fit in %zu bytes",
                        (unsigned long long)*keys, (unsigned long long)*tensors, c->size);
     return SOOTH_OK;
 }
 
-static enum sooth_status find_alignment(const struct tensor_file *f, size_t *alignment, struct sooth_error *err)
+static enum sooth_status find_alignment(const struct tensor_file *f, size_t *alignment,
+                                        struct sooth_error *err)
 {
     const struct file_value *v = tensor_file_value(f, "general.alignment");
     if (!v)
         return SOOTH_OK;
     if (v->type != VALUE_U32 || !v->u || (v->u & (v->u - 1)) || v->u > MAX_ALIGNMENT)
-        return err_set(err, SOOTH_ERR_FORMAT, "general.alignment must be a u32 power of two up to %d", MAX_ALIGNMENT);
+        return err_set(err, SOOTH_ERR_FORMAT,
+                       "general.alignment must be a u32 power of two up to %d", MAX_ALIGNMENT);
     *alignment = (size_t)v->u;
     return SOOTH_OK;
 }
@@ -236,7 +289,8 @@ static enum sooth_status place(struct tensor_file *f, struct cursor *c, size_t a
     for (size_t i = 0; i < f->tensor_count; i++) {
         struct file_tensor *t = &f->tensors[i];
         if (!range_inside(start, t->bytes, c->size))
-            return err_set(c->err, SOOTH_ERR_FORMAT, "tensor '%s' ends beyond the file's %zu bytes: truncated file", t->name,
+            return err_set(c->err, SOOTH_ERR_FORMAT,
+                           "tensor '%s' ends beyond the file's %zu bytes: truncated file", t->name,
                            c->size);
         t->data = c->data + start;
         if (!size_add(start, t->bytes, &start) || !size_align(start, alignment, &start))
@@ -245,7 +299,8 @@ static enum sooth_status place(struct tensor_file *f, struct cursor *c, size_t a
     return SOOTH_OK;
 }
 
-enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m, struct sooth_error *err)
+enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m,
+                            struct sooth_error *err)
 {
     struct cursor c = {m->data, 0, m->size, err};
     uint64_t tensors, keys;

@@ -1,7 +1,7 @@
 /* gguf_writer.c: the GGUF writer (version 3; the layout is drawn in gguf.c).
  *
- * Keys and tensor descriptions gather in memory; gguf_writer_open puts them into the file; the data follows as it comes.
- * The writer keeps the reader's rules: what it accepts, the reader accepts. */
+ * Keys and tensor descriptions gather in memory; gguf_writer_open puts them into the file; the data
+ * follows as it comes. The writer keeps the reader's rules: what it accepts, the reader accepts. */
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/checked.h"
@@ -14,7 +14,7 @@ enum { ALIGNMENT = 32, MAX_TENSOR_NAME = 63 };
 
 struct gguf_writer {
     struct buf keys, infos;
-    struct map names; /* of keys and, behind a zero byte, of tensors */
+    struct map names;  /* of keys and, behind a zero byte, of tensors */
     VEC(size_t) sizes; /* bytes of each tensor */
     uint64_t key_count;
     size_t offset;      /* where the next declared tensor starts */
@@ -90,26 +90,50 @@ static void put_scalar(struct buf *b, const struct file_value *v)
     float f32 = (float)v->f;
     switch (v->type) {
     case VALUE_U8:
-    case VALUE_BOOL: put(b, &(uint8_t){(uint8_t)v->u}, 1); break;
-    case VALUE_I8: put(b, &(int8_t){(int8_t)v->i}, 1); break;
-    case VALUE_U16: put(b, &(uint16_t){(uint16_t)v->u}, 2); break;
-    case VALUE_I16: put(b, &(int16_t){(int16_t)v->i}, 2); break;
-    case VALUE_U32: put_u32(b, (uint32_t)v->u); break;
-    case VALUE_I32: put(b, &(int32_t){(int32_t)v->i}, 4); break;
-    case VALUE_F32: put(b, &f32, 4); break;
-    case VALUE_U64: put_u64(b, v->u); break;
-    case VALUE_I64: put(b, &v->i, 8); break;
-    case VALUE_F64: put(b, &v->f, 8); break;
-    case VALUE_STRING: put_text(b, v->s.text, v->s.len); break;
-    case VALUE_ARRAY: break;
+    case VALUE_BOOL:
+        put(b, &(uint8_t){(uint8_t)v->u}, 1);
+        break;
+    case VALUE_I8:
+        put(b, &(int8_t){(int8_t)v->i}, 1);
+        break;
+    case VALUE_U16:
+        put(b, &(uint16_t){(uint16_t)v->u}, 2);
+        break;
+    case VALUE_I16:
+        put(b, &(int16_t){(int16_t)v->i}, 2);
+        break;
+    case VALUE_U32:
+        put_u32(b, (uint32_t)v->u);
+        break;
+    case VALUE_I32:
+        put(b, &(int32_t){(int32_t)v->i}, 4);
+        break;
+    case VALUE_F32:
+        put(b, &f32, 4);
+        break;
+    case VALUE_U64:
+        put_u64(b, v->u);
+        break;
+    case VALUE_I64:
+        put(b, &v->i, 8);
+        break;
+    case VALUE_F64:
+        put(b, &v->f, 8);
+        break;
+    case VALUE_STRING:
+        put_text(b, v->s.text, v->s.len);
+        break;
+    case VALUE_ARRAY:
+        break;
     }
 }
 
 static void put_array(struct buf *b, const struct file_value *v)
 {
-    static const unsigned char size[] = {[VALUE_U8] = 1,  [VALUE_I8] = 1,   [VALUE_BOOL] = 1, [VALUE_U16] = 2,
-                                         [VALUE_I16] = 2, [VALUE_U32] = 4,  [VALUE_I32] = 4,  [VALUE_F32] = 4,
-                                         [VALUE_U64] = 8, [VALUE_I64] = 8,  [VALUE_F64] = 8};
+    static const unsigned char size[] = {
+        [VALUE_U8] = 1,  [VALUE_I8] = 1,  [VALUE_BOOL] = 1, [VALUE_U16] = 2,
+        [VALUE_I16] = 2, [VALUE_U32] = 4, [VALUE_I32] = 4,  [VALUE_F32] = 4,
+        [VALUE_U64] = 8, [VALUE_I64] = 8, [VALUE_F64] = 8};
     put_u32(b, v->item);
     put_u64(b, v->count);
     if (v->item != VALUE_STRING) {
@@ -160,15 +184,18 @@ void gguf_put_string(struct gguf_writer *w, const char *key, const char *v)
     gguf_put_value(w, &(struct file_value){.key = key, .type = VALUE_STRING, .s = {v, strlen(v)}});
 }
 
-void gguf_put_tensor(struct gguf_writer *w, const char *name, uint32_t type, uint32_t ndim, const uint64_t *dims)
+void gguf_put_tensor(struct gguf_writer *w, const char *name, uint32_t type, uint32_t ndim,
+                     const uint64_t *dims)
 {
     const struct tensor_type *t = type < TYPE_U8 ? tensor_type_find(type) : NULL;
     size_t bytes = 0, next = 0;
     if (!new_name(w, "t", name))
         return;
-    if (!t || ndim > TENSOR_DIMS || !*name || strlen(name) > MAX_TENSOR_NAME || !tensor_type_size(t, ndim, dims, &bytes) ||
-        !size_add(w->offset, bytes, &next) || !size_align(next, ALIGNMENT, &next)) {
-        err_set(&w->first, SOOTH_ERR_ARG, "tensor '%s' cannot be written to a GGUF file: its name, type or shape", name);
+    if (!t || ndim > TENSOR_DIMS || !*name || strlen(name) > MAX_TENSOR_NAME ||
+        !tensor_type_size(t, ndim, dims, &bytes) || !size_add(w->offset, bytes, &next) ||
+        !size_align(next, ALIGNMENT, &next)) {
+        err_set(&w->first, SOOTH_ERR_ARG,
+                "tensor '%s' cannot be written to a GGUF file: its name, type or shape", name);
         return;
     }
     put_text(&w->infos, name, strlen(name));
@@ -233,7 +260,8 @@ static void finish_tensors(struct gguf_writer *w)
     }
 }
 
-enum sooth_status gguf_writer_add(struct gguf_writer *w, const void *data, size_t bytes, struct sooth_error *err)
+enum sooth_status gguf_writer_add(struct gguf_writer *w, const void *data, size_t bytes,
+                                  struct sooth_error *err)
 {
     const char *p = data;
     if (!w->open && !w->first.status)

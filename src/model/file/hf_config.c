@@ -1,7 +1,7 @@
 /* hf_config.c: config.json and its companions, translated to GGUF keys.
  *
- * GGUF's keys are "{architecture}.{fact}", so the architecture's name comes first, from model_type. Facts that are
- * missing or of the wrong kind are left out: whoever needs them says so. */
+ * GGUF's keys are "{architecture}.{fact}", so the architecture's name comes first, from model_type.
+ * Facts that are missing or of the wrong kind are left out: whoever needs them says so. */
 #include <math.h>
 #include <string.h>
 #include "core/base/error.h"
@@ -113,7 +113,8 @@ static void rope_scaling(struct translation *t)
 static void query_scale(struct translation *t)
 {
     double scalar = json_number(t->config, "query_pre_attn_scalar", 0);
-    const char *key = scalar > 0 && isfinite(scalar) && !t->status ? full_key(t, "attention.scale") : NULL;
+    const char *key = scalar > 0 && isfinite(scalar) && !t->status ? full_key(t, "attention.scale")
+                                                                   : NULL;
     if (key)
         t->status = view_put_float(t->f, key, 1 / sqrt(scalar), t->err);
 }
@@ -128,15 +129,18 @@ static void special_ids(struct translation *t)
             put_fact(t, ids[i].gguf, v, WHOLE);
             continue;
         }
-        put_fact(t, ids[i].gguf, v->child, WHOLE); /* several end tokens: the first, and all of them */
+        put_fact(t, ids[i].gguf, v->child,
+                 WHOLE); /* several end tokens: the first, and all of them */
         items = arena_array(&t->f->arena, v->len, sizeof *items);
         if (!items || t->status || strcmp(ids[i].hf, "eos_token_id"))
             continue;
         for (const struct json *j = v->child; j; j = j->next)
-            if (j->type == JSON_NUMBER && j->number >= 0 && j->number <= UINT32_MAX && j->number == floor(j->number))
+            if (j->type == JSON_NUMBER && j->number >= 0 && j->number <= UINT32_MAX &&
+                j->number == floor(j->number))
                 items[list.count++] = (uint32_t)j->number;
         list.items = items;
-        t->status = view_add_value(t->f, "tokenizer.ggml.eos_token_ids", strlen("tokenizer.ggml.eos_token_ids"), &list, t->err);
+        t->status = view_add_value(t->f, "tokenizer.ggml.eos_token_ids",
+                                   strlen("tokenizer.ggml.eos_token_ids"), &list, t->err);
     }
 }
 
@@ -152,10 +156,12 @@ static const struct json *companion(struct translation *t, struct arena *a, cons
     return root;
 }
 
-/* How sentence-transformers pools and prefixes: GGUF's pooling numbers are 1 mean, 2 first token, 3 last token. */
+/* How sentence-transformers pools and prefixes: GGUF's pooling numbers are 1 mean, 2 first token, 3
+ * last token. */
 static void sentence_transformers(struct translation *t)
 {
-    static const char *const modes[] = {"pooling_mode_mean_tokens", "pooling_mode_cls_token", "pooling_mode_lasttoken"};
+    static const char *const modes[] = {"pooling_mode_mean_tokens", "pooling_mode_cls_token",
+                                        "pooling_mode_lasttoken"};
     struct arena a;
     const struct json *pooling, *prompts;
     const char *key, *query, *passage;
@@ -180,7 +186,8 @@ static void sentence_transformers(struct translation *t)
 enum sooth_status hf_config_read(struct tensor_file *f, struct sooth_error *err)
 {
     struct translation t = {f, f->config, NULL, err, SOOTH_OK};
-    const struct json *inner = json_get(f->config, "text_config"); /* a vision model's language half */
+    const struct json *inner =
+        json_get(f->config, "text_config"); /* a vision model's language half */
     const char *model_type;
     bool encoder;
     if (inner && !json_get(f->config, "hidden_size"))

@@ -2,20 +2,22 @@
  *
  *     config.json                    hyperparameters: translated to GGUF keys by hf_config.c
  *     model.safetensors              the weights, or
- *     model.safetensors.index.json   {"weight_map": {"tensor name": "file name", ...}} and the files it names
- *     tokenizer.json, ...            read on demand with tensor_file_part
+ *     model.safetensors.index.json   {"weight_map": {"tensor name": "file name", ...}} and the
+ * files it names tokenizer.json, ...            read on demand with tensor_file_part
  *
- * The names in the index come from a stranger. They must be plain file names, are opened beneath the directory and never
- * through a symbolic link; and the index must tell the truth: every tensor it lists lies in the file it names, and no file
- * holds one that it does not list. */
+ * The names in the index come from a stranger. They must be plain file names, are opened beneath
+ * the directory and never through a symbolic link; and the index must tell the truth: every tensor
+ * it lists lies in the file it names, and no file holds one that it does not list. */
 #include <string.h>
 #include "core/base/error.h"
 #include "model/file/tensor_view.h"
 
 enum { MAX_SHARDS = 1024, MAX_JSON = 64 << 20 };
 
-/* Reads and parses a JSON file of the directory into an arena; NULL and SOOTH_ERR_NOTFOUND when there is none. */
-static const struct json *read_json(const struct tensor_file *f, struct arena *a, const char *name, struct sooth_error *err)
+/* Reads and parses a JSON file of the directory into an arena; NULL and SOOTH_ERR_NOTFOUND when
+ * there is none. */
+static const struct json *read_json(const struct tensor_file *f, struct arena *a, const char *name,
+                                    struct sooth_error *err)
 {
     struct buf text;
     const struct json *root = NULL;
@@ -51,15 +53,16 @@ static enum sooth_status read_single(struct tensor_file *f, struct sooth_error *
 }
 
 /* Each shard once, in the order the index first names them. owner: tensor name to shard number. */
-static enum sooth_status read_shards(struct tensor_file *f, const struct json *weights, struct map *shards, struct map *owner,
-                                     struct sooth_error *err)
+static enum sooth_status read_shards(struct tensor_file *f, const struct json *weights,
+                                     struct map *shards, struct map *owner, struct sooth_error *err)
 {
     for (const struct json *j = weights->child; j; j = j->next) {
         struct map_file m;
         enum sooth_status status;
         uint64_t number;
         if (j->type != JSON_STRING || strlen(j->text) != j->len)
-            return err_set(err, SOOTH_ERR_FORMAT, "the index names no file for tensor '%s'", j->key);
+            return err_set(err, SOOTH_ERR_FORMAT, "the index names no file for tensor '%s'",
+                           j->key);
         if (map_find(shards, j->text, j->len, &number)) {
             if (!map_put(owner, j->key, j->key_len, number))
                 return err_nomem(err);
@@ -72,7 +75,8 @@ static enum sooth_status read_shards(struct tensor_file *f, const struct json *w
             status = add_map(f, &m, err);
         if (status)
             return err_prefix(err, "index entry '%s'", j->key);
-        if (!map_put(owner, j->key, j->key_len, shards->count) || !map_put(shards, j->text, j->len, shards->count))
+        if (!map_put(owner, j->key, j->key_len, shards->count) ||
+            !map_put(shards, j->text, j->len, shards->count))
             return err_nomem(err);
     }
     return SOOTH_OK;
@@ -84,22 +88,26 @@ static bool inside(const struct map_file *m, const struct file_tensor *t)
     return p >= m->data && p <= m->data + m->size;
 }
 
-static enum sooth_status check_index(const struct tensor_file *f, const struct json *weights, const struct map *owner,
-                                     struct sooth_error *err)
+static enum sooth_status check_index(const struct tensor_file *f, const struct json *weights,
+                                     const struct map *owner, struct sooth_error *err)
 {
     if (owner->count != f->tensor_count)
-        return err_set(err, SOOTH_ERR_FORMAT, "the index lists %zu tensors, its files hold %zu", owner->count,
-                       f->tensor_count);
+        return err_set(err, SOOTH_ERR_FORMAT, "the index lists %zu tensors, its files hold %zu",
+                       owner->count, f->tensor_count);
     for (const struct json *j = weights->child; j; j = j->next) {
-        const struct file_tensor *t = strlen(j->key) == j->key_len ? tensor_file_find(f, j->key) : NULL;
+        const struct file_tensor *t = strlen(j->key) == j->key_len ? tensor_file_find(f, j->key)
+                                                                   : NULL;
         uint64_t number;
-        if (!t || !map_find(owner, j->key, j->key_len, &number) || !inside(&f->maps.items[number], t))
-            return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' is not in the file the index names", j->key);
+        if (!t || !map_find(owner, j->key, j->key_len, &number) ||
+            !inside(&f->maps.items[number], t))
+            return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' is not in the file the index names",
+                           j->key);
     }
     return SOOTH_OK;
 }
 
-static enum sooth_status read_index(struct tensor_file *f, const struct json *index, struct sooth_error *err)
+static enum sooth_status read_index(struct tensor_file *f, const struct json *index,
+                                    struct sooth_error *err)
 {
     const struct json *weights = json_get(index, "weight_map");
     struct map shards, owner;
@@ -126,7 +134,8 @@ enum sooth_status hf_dir_read(struct tensor_file *f, struct sooth_error *err)
     f->config = read_json(f, &f->arena, "config.json", err);
     if (!f->config) {
         if (err->status == SOOTH_ERR_NOTFOUND)
-            err_set(err, SOOTH_ERR_NOTFOUND, "directory '%s' holds no model: it has no config.json", f->path);
+            err_set(err, SOOTH_ERR_NOTFOUND, "directory '%s' holds no model: it has no config.json",
+                    f->path);
         return err->status;
     }
     status = hf_config_read(f, err);

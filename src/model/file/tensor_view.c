@@ -7,11 +7,13 @@
 enum sooth_status view_nomem(const struct tensor_file *f, struct sooth_error *err)
 {
     if (f->arena.limited)
-        return err_set(err, SOOTH_ERR_LIMIT, "reading it needs more than %zu bytes of memory", f->arena.max);
+        return err_set(err, SOOTH_ERR_LIMIT, "reading it needs more than %zu bytes of memory",
+                       f->arena.max);
     return err_nomem(err);
 }
 
-enum sooth_status view_reserve(struct tensor_file *f, uint64_t tensors, uint64_t values, struct sooth_error *err)
+enum sooth_status view_reserve(struct tensor_file *f, uint64_t tensors, uint64_t values,
+                               struct sooth_error *err)
 {
     struct file_tensor *t;
     struct file_value *v;
@@ -36,7 +38,8 @@ enum sooth_status view_reserve(struct tensor_file *f, uint64_t tensors, uint64_t
     return SOOTH_OK;
 }
 
-/* Names are shown to people and compared as C strings: valid UTF-8, no control characters, no NUL. */
+/* Names are shown to people and compared as C strings: valid UTF-8, no control characters, no NUL.
+ */
 static bool name_ok(const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -46,8 +49,9 @@ static bool name_ok(const char *s, size_t len)
 }
 
 /* Checks, copies and registers a name under index i. */
-static enum sooth_status register_name(struct tensor_file *f, struct map *names, const char *what, const char *s,
-                                       size_t len, size_t i, const char **copy, struct sooth_error *err)
+static enum sooth_status register_name(struct tensor_file *f, struct map *names, const char *what,
+                                       const char *s, size_t len, size_t i, const char **copy,
+                                       struct sooth_error *err)
 {
     bool fresh;
     if (!name_ok(s, len))
@@ -60,8 +64,8 @@ static enum sooth_status register_name(struct tensor_file *f, struct map *names,
     return fresh ? SOOTH_OK : err_set(err, SOOTH_ERR_FORMAT, "%s '%s' occurs twice", what, *copy);
 }
 
-enum sooth_status view_add_tensor(struct tensor_file *f, const char *name, size_t len, const struct file_tensor *t,
-                                  struct sooth_error *err)
+enum sooth_status view_add_tensor(struct tensor_file *f, const char *name, size_t len,
+                                  const struct file_tensor *t, struct sooth_error *err)
 {
     struct file_tensor *to;
     enum sooth_status status;
@@ -69,7 +73,8 @@ enum sooth_status view_add_tensor(struct tensor_file *f, const char *name, size_
         return err_set(err, SOOTH_ERR_INTERNAL, "no room was reserved for a tensor");
     to = &f->tensors[f->tensor_count];
     *to = *t;
-    status = register_name(f, &f->tensor_names, "tensor", name, len, f->tensor_count, &to->name, err);
+    status =
+        register_name(f, &f->tensor_names, "tensor", name, len, f->tensor_count, &to->name, err);
     if (status)
         return status;
     for (uint32_t i = to->ndim; i < TENSOR_DIMS; i++)
@@ -78,8 +83,8 @@ enum sooth_status view_add_tensor(struct tensor_file *f, const char *name, size_
     return SOOTH_OK;
 }
 
-enum sooth_status view_add_value(struct tensor_file *f, const char *key, size_t len, const struct file_value *v,
-                                 struct sooth_error *err)
+enum sooth_status view_add_value(struct tensor_file *f, const char *key, size_t len,
+                                 const struct file_value *v, struct sooth_error *err)
 {
     struct file_value *to;
     enum sooth_status status;
@@ -94,25 +99,29 @@ enum sooth_status view_add_value(struct tensor_file *f, const char *key, size_t 
     return SOOTH_OK;
 }
 
-enum sooth_status view_put_uint(struct tensor_file *f, const char *key, uint64_t v, struct sooth_error *err)
+enum sooth_status view_put_uint(struct tensor_file *f, const char *key, uint64_t v,
+                                struct sooth_error *err)
 {
     struct file_value value = {.type = v > UINT32_MAX ? VALUE_U64 : VALUE_U32, .u = v};
     return view_add_value(f, key, strlen(key), &value, err);
 }
 
-enum sooth_status view_put_float(struct tensor_file *f, const char *key, double v, struct sooth_error *err)
+enum sooth_status view_put_float(struct tensor_file *f, const char *key, double v,
+                                 struct sooth_error *err)
 {
     struct file_value value = {.type = VALUE_F32, .f = (float)v};
     return view_add_value(f, key, strlen(key), &value, err);
 }
 
-enum sooth_status view_put_bool(struct tensor_file *f, const char *key, bool v, struct sooth_error *err)
+enum sooth_status view_put_bool(struct tensor_file *f, const char *key, bool v,
+                                struct sooth_error *err)
 {
     struct file_value value = {.type = VALUE_BOOL, .u = v};
     return view_add_value(f, key, strlen(key), &value, err);
 }
 
-enum sooth_status view_put_string(struct tensor_file *f, const char *key, const char *v, struct sooth_error *err)
+enum sooth_status view_put_string(struct tensor_file *f, const char *key, const char *v,
+                                  struct sooth_error *err)
 {
     struct file_value value = {.type = VALUE_STRING, .s = {arena_strdup(&f->arena, v), strlen(v)}};
     return value.s.text ? view_add_value(f, key, strlen(key), &value, err) : view_nomem(f, err);
@@ -200,7 +209,8 @@ const char *tensor_file_string(const struct tensor_file *f, const char *key, con
     return v && v->type == VALUE_STRING ? v->s.text : fallback;
 }
 
-static const void *array(const struct tensor_file *f, const char *key, enum value_type item, size_t *count)
+static const void *array(const struct tensor_file *f, const char *key, enum value_type item,
+                         size_t *count)
 {
     const struct file_value *v = tensor_file_value(f, key);
     bool found = v && v->type == VALUE_ARRAY && v->item == item;
@@ -208,7 +218,8 @@ static const void *array(const struct tensor_file *f, const char *key, enum valu
     return found ? v->items : NULL;
 }
 
-const struct file_string *tensor_file_strings(const struct tensor_file *f, const char *key, size_t *count)
+const struct file_string *tensor_file_strings(const struct tensor_file *f, const char *key,
+                                              size_t *count)
 {
     return array(f, key, VALUE_STRING, count);
 }

@@ -22,26 +22,35 @@ struct tensor_file {
 enum { VIEW_MAX_TENSORS = 1 << 18, VIEW_MAX_VALUES = 1 << 16, VIEW_MAX_NAME = 65536 };
 
 /* Room for that many more of each; more than the ceilings is SOOTH_ERR_LIMIT. */
-enum sooth_status view_reserve(struct tensor_file *f, uint64_t tensors, uint64_t values, struct sooth_error *err);
+enum sooth_status view_reserve(struct tensor_file *f, uint64_t tensors, uint64_t values,
+                               struct sooth_error *err);
 /* The name is checked and copied; room must have been reserved. dims beyond ndim are set to 1. */
-enum sooth_status view_add_tensor(struct tensor_file *f, const char *name, size_t len, const struct file_tensor *t,
-                                  struct sooth_error *err);
-enum sooth_status view_add_value(struct tensor_file *f, const char *key, size_t len, const struct file_value *v,
-                                 struct sooth_error *err);
+enum sooth_status view_add_tensor(struct tensor_file *f, const char *name, size_t len,
+                                  const struct file_tensor *t, struct sooth_error *err);
+enum sooth_status view_add_value(struct tensor_file *f, const char *key, size_t len,
+                                 const struct file_value *v, struct sooth_error *err);
 /* Facts made by translation; key is a C string. */
-enum sooth_status view_put_uint(struct tensor_file *f, const char *key, uint64_t v, struct sooth_error *err);
-enum sooth_status view_put_float(struct tensor_file *f, const char *key, double v, struct sooth_error *err);
-enum sooth_status view_put_bool(struct tensor_file *f, const char *key, bool v, struct sooth_error *err);
-enum sooth_status view_put_string(struct tensor_file *f, const char *key, const char *v, struct sooth_error *err);
+enum sooth_status view_put_uint(struct tensor_file *f, const char *key, uint64_t v,
+                                struct sooth_error *err);
+enum sooth_status view_put_float(struct tensor_file *f, const char *key, double v,
+                                 struct sooth_error *err);
+enum sooth_status view_put_bool(struct tensor_file *f, const char *key, bool v,
+                                struct sooth_error *err);
+enum sooth_status view_put_string(struct tensor_file *f, const char *key, const char *v,
+                                  struct sooth_error *err);
 /* SOOTH_ERR_LIMIT when the ceiling was met, SOOTH_ERR_NOMEM when memory is out. */
 enum sooth_status view_nomem(const struct tensor_file *f, struct sooth_error *err);
 
 /* The readers. m stays owned by the view. */
-enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m, struct sooth_error *err);
-enum sooth_status safetensors_read(struct tensor_file *f, const struct map_file *m, struct sooth_error *err);
-enum sooth_status e5s1_read(struct tensor_file *f, const struct map_file *m, struct sooth_error *err);
+enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m,
+                            struct sooth_error *err);
+enum sooth_status safetensors_read(struct tensor_file *f, const struct map_file *m,
+                                   struct sooth_error *err);
+enum sooth_status e5s1_read(struct tensor_file *f, const struct map_file *m,
+                            struct sooth_error *err);
 enum sooth_status hf_dir_read(struct tensor_file *f, struct sooth_error *err);
-enum sooth_status hf_config_read(struct tensor_file *f, struct sooth_error *err); /* f->config into facts */
+enum sooth_status hf_config_read(struct tensor_file *f,
+                                 struct sooth_error *err); /* f->config into facts */
 /* Are the tokenizer's arrays of one length and its ids inside it? */
 enum sooth_status vocab_check(const struct tensor_file *f, struct sooth_error *err);
 #endif

@@ -169,8 +169,9 @@ static void fail_every_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_what_is_no_file), cmocka_unit_test(test_map),
-        cmocka_unit_test(test_dir_make),   cmocka_unit_test(fail_every_call),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_what_is_no_file),
+        cmocka_unit_test(test_map),        cmocka_unit_test(test_dir_make),
+        cmocka_unit_test(fail_every_call),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -78,7 +78,8 @@ static void check(const char *text, const char *want)
 static void test_accepts(void **state)
 {
     check(" [ 1 , -0 , 1.5e3 , 0.25, 1E-2, 123456789012 ] ", "[1,-0,1500,0.25,0.01,123456789012]");
-    check("{\"a\":{\"b\":[]},\"c\":[{},[[]]],\"\":null}", "{\"a\":{\"b\":[]},\"c\":[{},[[]]],\"\":null}");
+    check("{\"a\":{\"b\":[]},\"c\":[{},[[]]],\"\":null}",
+          "{\"a\":{\"b\":[]},\"c\":[{},[[]]],\"\":null}");
     check("\"\\u0041\\n\\/\\\"\\\\\\b\\f\\r\\t\"", "\"A\\n/\\\"\\\\\\b\\f\\r\\t\"");
     check("\"\\uD83D\\uDE00\"", "\"\xF0\x9F\x98\x80\"");
     check("\"\\u0000x\"", "\"\\u0000x\"");
@@ -93,13 +94,72 @@ static void test_accepts(void **state)
 
 static void test_refuses(void **state)
 {
-    static const char *const bad[] = {
-        "", " ", "[", "]", "{", "}", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{\"a\"", "{\"a\":", "{\"a\":1",
-        "{\"a\":1,", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{1:1}", "{'a':1}", "{\"a\":1]", "{,}", "tru", "True", "nul",
-        "nan", "NaN", "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "1.e1", "0x10", "1 2", "[] []",
-        "\"", "\"a", "\"\\", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12G4\"", "\"\\u", "\"\\uD83D\\u\"", "\"\n\"",
-        "\"\t\"", "\"\xFF\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xE4\xB8\"", "\xEF\xBB\xBF[]", "// x\n1", "[1]x",
-        "\"a\"\"b\"", "\v1", "[\"a\",\n4\n,1,", "{\"a\":\"b\",,\"c\":1}", "[\"\\\xE5\"]", "*", "[*]"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "[",
+                                      "]",
+                                      "{",
+                                      "}",
+                                      "[1",
+                                      "[1,",
+                                      "[1,]",
+                                      "[,1]",
+                                      "[1 2]",
+                                      "[1}",
+                                      "{\"a\"",
+                                      "{\"a\":",
+                                      "{\"a\":1",
+                                      "{\"a\":1,",
+                                      "{\"a\":1,}",
+                                      "{\"a\" 1}",
+                                      "{a:1}",
+                                      "{1:1}",
+                                      "{'a':1}",
+                                      "{\"a\":1]",
+                                      "{,}",
+                                      "tru",
+                                      "True",
+                                      "nul",
+                                      "nan",
+                                      "NaN",
+                                      "Infinity",
+                                      "-",
+                                      "+1",
+                                      "01",
+                                      "-01",
+                                      "1.",
+                                      ".5",
+                                      "1e",
+                                      "1e+",
+                                      "1.e1",
+                                      "0x10",
+                                      "1 2",
+                                      "[] []",
+                                      "\"",
+                                      "\"a",
+                                      "\"\\",
+                                      "\"\\\"",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\\u12G4\"",
+                                      "\"\\u",
+                                      "\"\\uD83D\\u\"",
+                                      "\"\n\"",
+                                      "\"\t\"",
+                                      "\"\xFF\"",
+                                      "\"\xC0\x80\"",
+                                      "\"\xED\xA0\x80\"",
+                                      "\"\xE4\xB8\"",
+                                      "\xEF\xBB\xBF[]",
+                                      "// x\n1",
+                                      "[1]x",
+                                      "\"a\"\"b\"",
+                                      "\v1",
+                                      "[\"a\",\n4\n,1,",
+                                      "{\"a\":\"b\",,\"c\":1}",
+                                      "[\"\\\xE5\"]",
+                                      "*",
+                                      "[*]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         check(bad[i], NULL);
     check_flags("1\0", 2, 0, NULL);
@@ -107,10 +167,12 @@ static void test_refuses(void **state)
     check_flags("[1,\0]", 5, 0, NULL);
 }
 
-/* Every prefix of a text that has everything is refused, and every one-byte change ends in an answer. */
+/* Every prefix of a text that has everything is refused, and every one-byte change ends in an
+ * answer. */
 static void test_truncated_and_damaged(void **state)
 {
-    static const char text[] = "{\"k\\u00e9\":[1.5e-3,true,null,\"\\uD83D\\uDE00\"],\"b\":{\"c\":[[],{}]}}";
+    static const char text[] =
+        "{\"k\\u00e9\":[1.5e-3,true,null,\"\\uD83D\\uDE00\"],\"b\":{\"c\":[[],{}]}}";
     struct arena a;
     for (size_t n = 0; n < sizeof text - 1; n++)
         check_flags(text, n, 0, NULL);
@@ -130,7 +192,8 @@ static void test_duplicate_keys(void **state)
 {
     struct buf b = BUF_INIT;
     check_flags("{\"a\":1,\"b\":{\"a\":1},\"\\u0061\":2}", 28, JSON_UNIQUE_KEYS, NULL);
-    check_flags("{\"a\":{\"x\":1},\"b\":{\"x\":1}}", 25, JSON_UNIQUE_KEYS, "{\"a\":{\"x\":1},\"b\":{\"x\":1}}");
+    check_flags("{\"a\":{\"x\":1},\"b\":{\"x\":1}}", 25, JSON_UNIQUE_KEYS,
+                "{\"a\":{\"x\":1},\"b\":{\"x\":1}}");
     for (int last = 0; last < 2; last++) {
         buf_clear(&b);
         buf_putc(&b, '{');
@@ -142,8 +205,8 @@ static void test_duplicate_keys(void **state)
     buf_release(&b);
 }
 
-static struct json *parse_repeated(struct arena *a, const char *piece, size_t times, const char *end,
-                                   struct sooth_error *e)
+static struct json *parse_repeated(struct arena *a, const char *piece, size_t times,
+                                   const char *end, struct sooth_error *e)
 {
     struct buf b = BUF_INIT;
     struct json *v;
@@ -207,12 +270,14 @@ static double seconds_for_keys(size_t n)
 
 static void threat_quadratic_keys(void **state)
 {
-    assert_true(seconds_for_keys(400000) < 10 * seconds_for_keys(100000)); /* quadratic would be 16 */
+    assert_true(seconds_for_keys(400000) <
+                10 * seconds_for_keys(100000)); /* quadratic would be 16 */
 }
 
 static void test_lookups(void **state)
 {
-    static const char text[] = "{\"s\":\"x\",\"i\":9007199254740993,\"f\":1.5,\"e\":1e3,\"t\":true,\"a\":[10,20],\"big\":1e30}";
+    static const char text[] = "{\"s\":\"x\",\"i\":9007199254740993,\"f\":1.5,\"e\":1e3,\"t\":true,"
+                               "\"a\":[10,20],\"big\":1e30}";
     struct arena a;
     struct json *v;
     size_t used;
@@ -258,8 +323,9 @@ static void test_writer(void **state)
     jsonw_object(&w);
     jsonw_end_object(&w);
     jsonw_end_object(&w);
-    assert_string_equal(buf_str(&b), "{\"a\\\"\\n\":[-9223372036854775808,0.1,null,null,0.30000000000000004,null,"
-                                     "\"\xEF\xBF\xBD\\u0001\\u0000\"],\"b\":{}}");
+    assert_string_equal(
+        buf_str(&b), "{\"a\\\"\\n\":[-9223372036854775808,0.1,null,null,0.30000000000000004,null,"
+                     "\"\xEF\xBF\xBD\\u0001\\u0000\"],\"b\":{}}");
     assert_int_equal(w.depth, 0);
     buf_release(&b);
 }
@@ -302,11 +368,16 @@ static void fail_json_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepts),        cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_truncated_and_damaged), cmocka_unit_test(test_duplicate_keys),
-        cmocka_unit_test(test_hostile),        cmocka_unit_test(threat_quadratic_keys),
-        cmocka_unit_test(test_lookups),        cmocka_unit_test(test_writer),
-        cmocka_unit_test(test_locale_is_ignored), cmocka_unit_test(fail_json_allocations),
+        cmocka_unit_test(test_accepts),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_truncated_and_damaged),
+        cmocka_unit_test(test_duplicate_keys),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(threat_quadratic_keys),
+        cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_locale_is_ignored),
+        cmocka_unit_test(fail_json_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_mem.c: allocation, vectors, buffers, arenas, maps; each also with every allocation failing in turn. */
+/* test_mem.c: allocation, vectors, buffers, arenas, maps; each also with every allocation failing
+ * in turn. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@
 #include "core/base/map.h"
 #include "core/base/vec.h"
 
-/* Runs scenario with the n-th allocation failing, n = 1, 2, ..., until it needs fewer than n. Nothing may leak. */
+/* Runs scenario with the n-th allocation failing, n = 1, 2, ..., until it needs fewer than n.
+ * Nothing may leak. */
 static unsigned each_allocation_fails(bool (*scenario)(void))
 {
     uint64_t live = mem_live();
@@ -266,13 +268,16 @@ static void test_error(void **state)
     struct sooth_error e;
     char longer[700];
     assert_int_equal(err_set(NULL, SOOTH_ERR_IO, "x"), SOOTH_ERR_IO);
-    assert_int_equal(err_set(&e, SOOTH_ERR_FORMAT, "bad name '%s'", "a\nb\x1b[31m\xff\xc2\x85"), SOOTH_ERR_FORMAT);
-    assert_string_equal(e.text, "bad name 'a?b?[31m?" "?'");
+    assert_int_equal(err_set(&e, SOOTH_ERR_FORMAT, "bad name '%s'", "a\nb\x1b[31m\xff\xc2\x85"),
+                     SOOTH_ERR_FORMAT);
+    assert_string_equal(e.text, "bad name 'a?b?[31m?"
+                                "?'");
     assert_string_equal(e.hint, "");
     assert_int_equal(err_hint(&e, "try %d", 3), SOOTH_ERR_FORMAT);
     assert_string_equal(e.hint, "try 3");
     err_prefix(&e, "file '%s'", "x.gguf");
-    assert_string_equal(e.text, "file 'x.gguf': bad name 'a?b?[31m?" "?'");
+    assert_string_equal(e.text, "file 'x.gguf': bad name 'a?b?[31m?"
+                                "?'");
     memset(longer, 0, sizeof longer);
     for (int i = 0; i + 3 < 699; i += 3)
         memcpy(longer + i, "\xe4\xb8\xad", 3);
@@ -303,11 +308,16 @@ static void test_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checked),   cmocka_unit_test(test_alloc_counts),
-        cmocka_unit_test(test_alloc_fails_once), cmocka_unit_test(test_vec),
-        cmocka_unit_test(test_buf),       cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_arena_marks_nest), cmocka_unit_test(test_map),
-        cmocka_unit_test(test_error),     cmocka_unit_test(test_log),
+        cmocka_unit_test(test_checked),
+        cmocka_unit_test(test_alloc_counts),
+        cmocka_unit_test(test_alloc_fails_once),
+        cmocka_unit_test(test_vec),
+        cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_marks_nest),
+        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,10 +223,13 @@ static void remove_machine(void)
 
 static void lesson_serving_21_quota(void **state)
 {
-    static const char v2[] = "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-    static const char v1[] = "31 24 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-                             "33 24 0:28 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu,cpuacct\n";
-    static const char nested[] = "33 24 0:28 /docker/abc /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpuacct,cpu\n";
+    static const char v2[] =
+        "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    static const char v1[] =
+        "31 24 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+        "33 24 0:28 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu,cpuacct\n";
+    static const char nested[] =
+        "33 24 0:28 /docker/abc /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpuacct,cpu\n";
     fresh_machine("0::/user/job\n", v2);
     assert_true(isinf(cpu_quota(root)));
     put("sys/fs/cgroup/user/job/cpu.max", "max 100000\n");
@@ -247,7 +250,8 @@ static void lesson_serving_21_quota(void **state)
     assert_true(cpu_quota(root) == 1.5);
     remove_machine();
 
-    fresh_machine("4:cpu,cpuacct:/docker/abc/inner\n", nested); /* the mount's top is not the hierarchy's */
+    fresh_machine("4:cpu,cpuacct:/docker/abc/inner\n",
+                  nested); /* the mount's top is not the hierarchy's */
     put("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "300000\n");
     put("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     assert_true(cpu_quota(root) == 3);

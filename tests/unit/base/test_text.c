@@ -20,18 +20,31 @@ static void test_utf8_every_code_point(void **state)
         size_t n = utf8_encode(c, b);
         uint32_t back = utf8_decode(b, n, &size);
         bool surrogate = c >= 0xD800 && c <= 0xDFFF;
-        if (back != (surrogate ? 0xFFFD : c) || size != n || utf8_pending(b, n) || utf8_pending(b, n - 1) != n - 1)
+        if (back != (surrogate ? 0xFFFD : c) || size != n || utf8_pending(b, n) ||
+            utf8_pending(b, n - 1) != n - 1)
             fail_msg("U+%04X", c);
     }
     assert_int_equal(utf8_encode(0x110000, b), 3);
 }
 
-/* Every string of up to three bytes, and four-byte ones at the edges: valid exactly when some encoding equals it. */
+/* Every string of up to three bytes, and four-byte ones at the edges: valid exactly when some
+ * encoding equals it. */
 static void test_utf8_refuses(void **state)
 {
-    static const char *const bad[] = {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF",
-                                      "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\x80", "\xFF",
-                                      "\xE4\xB8", "\xF0\x9F\x98", "\xC3(", "\xE2\x28\xA1"};
+    static const char *const bad[] = {"\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xE0\x9F\xBF",
+                                      "\xED\xA0\x80",
+                                      "\xED\xBF\xBF",
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\x80",
+                                      "\xFF",
+                                      "\xE4\xB8",
+                                      "\xF0\x9F\x98",
+                                      "\xC3(",
+                                      "\xE2\x28\xA1"};
     size_t valid = 0, size;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(utf8_valid(bad[i], strlen(bad[i])));
@@ -77,7 +90,8 @@ static void test_unicode_classes(void **state)
     assert_int_equal(uni_class(0x378), UNI_UNASSIGNED);
     assert_int_equal(uni_class(0x20001), UNI_LETTER);
     assert_int_equal(uni_class(0xFFFFFFFF), 0);
-    assert_true(uni_is_han(0x3007) && uni_is_han(0x2A6D6) && uni_is_han(0xFA0E) && !uni_is_han(0x3042));
+    assert_true(uni_is_han(0x3007) && uni_is_han(0x2A6D6) && uni_is_han(0xFA0E) &&
+                !uni_is_han(0x3042));
     assert_true(uni_is_cjk(0x3042) && uni_is_cjk(0xAC00) && uni_is_cjk(0x3105) && !uni_is_cjk('a'));
     assert_int_equal(uni_lower(0x130), 'i'); /* the simple mapping, no dot */
     assert_int_equal(uni_upper(0xE9), 0xC9);
@@ -98,12 +112,16 @@ static void test_unicode_forms(void **state)
     check_form(UNI_NFD, "\xC3\xA9", "e\xCC\x81");
     check_form(UNI_NFKC, "\xEF\xBC\xA1\xEF\xAC\x81\xE2\x91\xA0", "Afi1");
     check_form(UNI_NFKD, "\xEF\xB7\xBA\xEF\xB7\xBA", /* the eighteenfold one, twice */
-               "\xD8\xB5\xD9\x84\xD9\x89 \xD8\xA7\xD9\x84\xD9\x84\xD9\x87 \xD8\xB9\xD9\x84\xD9\x8A\xD9\x87 "
+               "\xD8\xB5\xD9\x84\xD9\x89 \xD8\xA7\xD9\x84\xD9\x84\xD9\x87 "
+               "\xD8\xB9\xD9\x84\xD9\x8A\xD9\x87 "
                "\xD9\x88\xD8\xB3\xD9\x84\xD9\x85"
-               "\xD8\xB5\xD9\x84\xD9\x89 \xD8\xA7\xD9\x84\xD9\x84\xD9\x87 \xD8\xB9\xD9\x84\xD9\x8A\xD9\x87 "
+               "\xD8\xB5\xD9\x84\xD9\x89 \xD8\xA7\xD9\x84\xD9\x84\xD9\x87 "
+               "\xD8\xB9\xD9\x84\xD9\x8A\xD9\x87 "
                "\xD9\x88\xD8\xB3\xD9\x84\xD9\x85");
-    check_form(UNI_CASEFOLD, "Stra\xC3\x9F"
-                             "E", "strasse");
+    check_form(UNI_CASEFOLD,
+               "Stra\xC3\x9F"
+               "E",
+               "strasse");
     check_form(UNI_NFC, "a\xFFz\xF0\x9F\x98\x80", "a\xEF\xBF\xBDz\xF0\x9F\x98\x80");
     check_form(UNI_NFC, "", "");
     for (uint64_t n = 1; n <= 3; n++) {
@@ -114,7 +132,8 @@ static void test_unicode_forms(void **state)
     }
 }
 
-static void check_decode(const char *encoding, const char *in, size_t len, const char *want, size_t want_bad)
+static void check_decode(const char *encoding, const char *in, size_t len, const char *want,
+                         size_t want_bad)
 {
     struct buf out = BUF_INIT;
     size_t bad = 99;
@@ -221,10 +240,14 @@ static void test_rng(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8_every_code_point), cmocka_unit_test(test_utf8_refuses),
-        cmocka_unit_test(test_utf8_boundaries),       cmocka_unit_test(test_unicode_classes),
-        cmocka_unit_test(test_unicode_forms),         cmocka_unit_test(test_unicode_decode),
-        cmocka_unit_test(test_sha256),                cmocka_unit_test(test_hash64),
+        cmocka_unit_test(test_utf8_every_code_point),
+        cmocka_unit_test(test_utf8_refuses),
+        cmocka_unit_test(test_utf8_boundaries),
+        cmocka_unit_test(test_unicode_classes),
+        cmocka_unit_test(test_unicode_forms),
+        cmocka_unit_test(test_unicode_decode),
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_hash64),
         cmocka_unit_test(test_rng),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* file_fixture.h: files made of bytes for the tests of this folder, and the questions all containers are asked. */
+/* file_fixture.h: files made of bytes for the tests of this folder, and the questions all
+ * containers are asked. */
 #ifndef TEST_FILE_FIXTURE_H
 #define TEST_FILE_FIXTURE_H
 #include <setjmp.h>
@@ -65,7 +66,8 @@ static inline uint64_t fixture_touch(const struct tensor_file *f)
     return sum;
 }
 
-/* Opens what was written; on failure there must be one clean sentence, no file and nothing leaked. */
+/* Opens what was written; on failure there must be one clean sentence, no file and nothing leaked.
+ */
 static inline enum sooth_status fixture_open(struct sooth_error *e)
 {
     struct tensor_file *f = (struct tensor_file *)1;
@@ -89,7 +91,8 @@ static inline enum sooth_status fixture_open(struct sooth_error *e)
 }
 
 /* Expects a refusal whose sentence holds the word. */
-static inline void fixture_refused(const void *bytes, size_t len, enum sooth_status want, const char *word)
+static inline void fixture_refused(const void *bytes, size_t len, enum sooth_status want,
+                                   const char *word)
 {
     struct sooth_error e;
     fixture_write(bytes, len);
@@ -98,7 +101,8 @@ static inline void fixture_refused(const void *bytes, size_t len, enum sooth_sta
         fail_msg("'%s' does not say '%s'", e.text, word);
 }
 
-/* The file cut at every byte: refused each time. From whole (where a cut is harmless) on it may open. */
+/* The file cut at every byte: refused each time. From whole (where a cut is harmless) on it may
+ * open. */
 static inline void fixture_truncate_everywhere(const void *bytes, size_t len, size_t whole)
 {
     struct sooth_error e;
@@ -112,8 +116,17 @@ static inline void fixture_truncate_everywhere(const void *bytes, size_t len, si
     }
 }
 
-static const uint64_t fixture_worst[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000,
-                                         0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFE0, 0x100000000, 0x2000000000000001};
+static const uint64_t fixture_worst[] = {0,
+                                         1,
+                                         0x7FFFFFFF,
+                                         0x80000000,
+                                         0xFFFFFFFF,
+                                         0x7FFFFFFFFFFFFFFF,
+                                         0x8000000000000000,
+                                         0xFFFFFFFFFFFFFFFF,
+                                         0xFFFFFFFFFFFFFFE0,
+                                         0x100000000,
+                                         0x2000000000000001};
 enum { FIXTURE_WORST = sizeof fixture_worst / sizeof *fixture_worst };
 
 /* A field of a file, to be set to its worst values. */
@@ -123,7 +136,8 @@ struct fixture_field {
     const char *what;
 };
 
-static inline void fixture_worst_values(const struct buf *good, const struct fixture_field *fields, size_t n)
+static inline void fixture_worst_values(const struct buf *good, const struct fixture_field *fields,
+                                        size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < FIXTURE_WORST; k++) {

@@ -14,7 +14,8 @@ static void number(struct maker *m, uint64_t v, unsigned width, const char *what
     buf_add(&m->b, &v, width);
 }
 
-static void tensor(struct maker *m, const char *name, unsigned type, size_t numbers, uint64_t offset)
+static void tensor(struct maker *m, const char *name, unsigned type, size_t numbers,
+                   uint64_t offset)
 {
     number(m, strlen(name), 2, NULL);
     buf_puts(&m->b, name);
@@ -24,7 +25,8 @@ static void tensor(struct maker *m, const char *name, unsigned type, size_t numb
     number(m, type ? numbers / 32 * 18 : numbers * 4, 8, "bytes");
 }
 
-/* dim 32, one layer, 2 heads, ff 64, 7 rows for 5 pieces. All tensors share one stretch of data: nothing forbids it. */
+/* dim 32, one layer, 2 heads, ff 64, 7 rows for 5 pieces. All tensors share one stretch of data:
+ * nothing forbids it. */
 static void good_file(struct maker *m, const char *rename)
 {
     static const char *const layer[] = {"q", "k", "v", "ao"};
@@ -137,7 +139,8 @@ static void threat_e5s1_worst_values(void **state)
 
 static void threat_e5s1_names(void **state)
 {
-    static const char *const bad[] = {"emb.what", "l1.q.w", "l-1.q.w", "l0.emb.word", "l", "", "l0q.w", "q.w"};
+    static const char *const bad[] = {"emb.what", "l1.q.w", "l-1.q.w", "l0.emb.word",
+                                      "l",        "",       "l0q.w",   "q.w"};
     struct maker m;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         good_file(&m, bad[i]);

@@ -1,4 +1,5 @@
-/* test_file_models.c: files other programs wrote: small committed ones, and the real models where they are installed. */
+/* test_file_models.c: files other programs wrote: small committed ones, and the real models where
+ * they are installed. */
 #include "file_fixture.h"
 
 static const char *model(const char *name)
@@ -12,7 +13,8 @@ static const char *model(const char *name)
     return path;
 }
 
-static void check_model(const char *name, const char *format, size_t tensors, const char *key, uint64_t want)
+static void check_model(const char *name, const char *format, size_t tensors, const char *key,
+                        uint64_t want)
 {
     struct tensor_file *f;
     struct sooth_error e;
@@ -99,8 +101,9 @@ static void test_golden_safetensors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smollm2), cmocka_unit_test(test_gemma3),      cmocka_unit_test(test_minilm),
-        cmocka_unit_test(test_e5),      cmocka_unit_test(test_golden_gguf), cmocka_unit_test(test_golden_safetensors),
+        cmocka_unit_test(test_smollm2),     cmocka_unit_test(test_gemma3),
+        cmocka_unit_test(test_minilm),      cmocka_unit_test(test_e5),
+        cmocka_unit_test(test_golden_gguf), cmocka_unit_test(test_golden_safetensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

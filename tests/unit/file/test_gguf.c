@@ -65,7 +65,8 @@ static void key_array(struct maker *m, const char *key, uint32_t item, uint64_t 
     u64(m, count, "array count");
 }
 
-static void tensor(struct maker *m, const char *name, uint32_t type, uint64_t cols, uint64_t rows, uint64_t offset)
+static void tensor(struct maker *m, const char *name, uint32_t type, uint64_t cols, uint64_t rows,
+                   uint64_t offset)
 {
     text(m, name, "tensor name length");
     u32(m, 2, "dimension count");
@@ -178,7 +179,8 @@ static void threat_gguf_worst_values(void **state)
     buf_release(&m.b);
 }
 
-/* Every byte of the description set to a few values: an answer each time, and no sanitizer report. */
+/* Every byte of the description set to a few values: an answer each time, and no sanitizer report.
+ */
 static void threat_gguf_damaged_bytes(void **state)
 {
     static const unsigned char values[] = {0, 1, 0x7F, 0x80, 0xFF};
@@ -212,8 +214,8 @@ static void threat_gguf_counts_before_allocation(void **state)
     buf_release(&m.b);
 }
 
-static void refused_tensors(enum sooth_status want, const char *word, uint32_t type, uint64_t cols, uint64_t rows,
-                            uint64_t second_offset)
+static void refused_tensors(enum sooth_status want, const char *word, uint32_t type, uint64_t cols,
+                            uint64_t rows, uint64_t second_offset)
 {
     struct maker m;
     head(&m, 2, 0);
@@ -231,12 +233,15 @@ static void threat_gguf_tensors(void **state)
     for (size_t i = 0; i < sizeof retired / sizeof *retired; i++)
         refused_tensors(SOOTH_ERR_UNSUPPORTED, "unknown or retired", retired[i], 32, 1, 64);
     refused_tensors(SOOTH_ERR_FORMAT, "impossible shape", TYPE_Q4_0, 33, 1, 64);
-    refused_tensors(SOOTH_ERR_FORMAT, "impossible shape", TYPE_F32, (uint64_t)1 << 33, (uint64_t)1 << 31, 64);
-    refused_tensors(SOOTH_ERR_FORMAT, "impossible shape", TYPE_F32, (uint64_t)1 << 62, 1, 64); /* bytes wrap to 0 */
-    refused_tensors(SOOTH_ERR_FORMAT, "does not start", TYPE_F32, 8, 1, 0);                      /* overlap */
-    refused_tensors(SOOTH_ERR_FORMAT, "does not start", TYPE_F32, 8, 1, 64);                     /* hole */
+    refused_tensors(SOOTH_ERR_FORMAT, "impossible shape", TYPE_F32, (uint64_t)1 << 33,
+                    (uint64_t)1 << 31, 64);
+    refused_tensors(SOOTH_ERR_FORMAT, "impossible shape", TYPE_F32, (uint64_t)1 << 62, 1,
+                    64);                                                     /* bytes wrap to 0 */
+    refused_tensors(SOOTH_ERR_FORMAT, "does not start", TYPE_F32, 8, 1, 0);  /* overlap */
+    refused_tensors(SOOTH_ERR_FORMAT, "does not start", TYPE_F32, 8, 1, 64); /* hole */
     refused_tensors(SOOTH_ERR_FORMAT, "ends beyond", TYPE_F32, 2048, 1, 8192);
-    refused_tensors(SOOTH_ERR_FORMAT, "does not start", TYPE_F32, (uint64_t)-1 / 4, 1, 0); /* the next start wraps */
+    refused_tensors(SOOTH_ERR_FORMAT, "does not start", TYPE_F32, (uint64_t)-1 / 4, 1,
+                    0); /* the next start wraps */
 }
 
 static void threat_gguf_names(void **state)
@@ -361,7 +366,8 @@ static void threat_gguf_ceilings(void **state)
     assert_int_equal(fixture_open(&e), SOOTH_ERR_LIMIT);
     buf_release(&m.b);
     head(&m, 0, 1);
-    key_array(&m, "a", VALUE_STRING, 8 << 20); /* eight million empty strings want 128 MiB beside the file */
+    key_array(&m, "a", VALUE_STRING,
+              8 << 20); /* eight million empty strings want 128 MiB beside the file */
     fixture_write(m.b.data, m.b.len);
     assert_int_equal(truncate(fixture_path, 65 << 20), 0);
     assert_int_equal(fixture_open(&e), SOOTH_ERR_LIMIT);
@@ -402,7 +408,8 @@ static void threat_gguf_quadratic(void **state)
     assert_true(seconds_for_keys(1000000, SOOTH_ERR_LIMIT) < 2);
 }
 
-static void refused_vocabulary(const char *key, uint32_t item, uint64_t count, uint32_t last, const char *word)
+static void refused_vocabulary(const char *key, uint32_t item, uint64_t count, uint32_t last,
+                               const char *word)
 {
     struct maker m;
     head(&m, 0, 2);
@@ -430,7 +437,8 @@ static void threat_gguf_vocabulary(void **state)
     refused_vocabulary("tokenizer.ggml.bos_token_id", 99, 0, 3, "outside the vocabulary");
     refused_vocabulary("tokenizer.ggml.eot_token_id", 99, 0, 0xFFFFFFFF, "outside the vocabulary");
     refused_vocabulary("tokenizer.ggml.eos_token_ids", VALUE_U32, 2, 3, "outside the vocabulary");
-    refused_vocabulary("tokenizer.ggml.eos_token_ids", VALUE_I32, 2, 0x80000000, "outside the vocabulary");
+    refused_vocabulary("tokenizer.ggml.eos_token_ids", VALUE_I32, 2, 0x80000000,
+                       "outside the vocabulary");
     refused_vocabulary("tokenizer.ggml.eos_token_id", VALUE_U32, 1, 0, "not a whole number");
     head(&m, 0, 1);
     key_array(&m, "tokenizer.ggml.tokens", VALUE_STRING, 1);
@@ -483,14 +491,16 @@ static struct gguf_writer *filled_writer(const struct tensor_file *f)
     return w;
 }
 
-static enum sooth_status copy_file(const struct tensor_file *f, const char *path, size_t piece, struct sooth_error *e)
+static enum sooth_status copy_file(const struct tensor_file *f, const char *path, size_t piece,
+                                   struct sooth_error *e)
 {
     struct gguf_writer *w = filled_writer(f);
     enum sooth_status status = w ? gguf_writer_open(w, path, e) : err_nomem(e);
     for (size_t i = 0; i < tensor_file_count(f) && !status; i++) {
         const struct file_tensor *t = tensor_file_at(f, i);
         for (size_t at = 0; at < t->bytes && !status; at += piece)
-            status = gguf_writer_add(w, (const char *)t->data + at, t->bytes - at < piece ? t->bytes - at : piece, e);
+            status = gguf_writer_add(w, (const char *)t->data + at,
+                                     t->bytes - at < piece ? t->bytes - at : piece, e);
     }
     if (!status)
         status = gguf_writer_commit(w, e);
@@ -554,7 +564,8 @@ static void refused_writer(void (*wrong)(struct gguf_writer *), const char *word
     assert_false(file_exists(fixture_path));
 }
 
-static const uint64_t two[1] = {2}, three[1] = {3}, one[1] = {1}, huge[2] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
+static const uint64_t two[1] = {2}, three[1] = {3}, one[1] = {1},
+                      huge[2] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
 static void twice(struct gguf_writer *w)
 {
     gguf_put_tensor(w, "a", TYPE_F32, 1, two);

@@ -45,8 +45,8 @@ static void put_tensors(const char *file, const char *const *names, size_t n)
     uint64_t len;
     buf_putc(&header, '{');
     for (size_t i = 0; i < n; i++)
-        buf_printf(&header, "%s\"%s\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%zu,%zu]}", i ? "," : "", names[i], i,
-                   i + 1);
+        buf_printf(&header, "%s\"%s\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%zu,%zu]}",
+                   i ? "," : "", names[i], i, i + 1);
     buf_putc(&header, '}');
     len = header.len;
     buf_add(&b, &len, 8);
@@ -86,13 +86,17 @@ static void test_config_is_translated(void **state)
     struct buf part = BUF_INIT;
     size_t n;
     refused(SOOTH_ERR_NOTFOUND, "holds no model");
-    put_text("config.json", "{\"model_type\":\"gemma3_text\",\"hidden_size\":640,\"num_hidden_layers\":18,"
-                            "\"rms_norm_eps\":1e-6,\"rope_theta\":1000000.0,\"sliding_window\":512,\"head_dim\":256,"
-                            "\"eos_token_id\":[1,106],\"bos_token_id\":2,\"query_pre_attn_scalar\":256,"
-                            "\"num_attention_heads\":\"four\",\"tie_word_embeddings\":true,"
-                            "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":8.0}}");
-    put_text("1_Pooling/config.json", "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":false}");
-    put_text("config_sentence_transformers.json", "{\"prompts\":{\"query\":\"q: \",\"document\":\"d: \"}}");
+    put_text(
+        "config.json",
+        "{\"model_type\":\"gemma3_text\",\"hidden_size\":640,\"num_hidden_layers\":18,"
+        "\"rms_norm_eps\":1e-6,\"rope_theta\":1000000.0,\"sliding_window\":512,\"head_dim\":256,"
+        "\"eos_token_id\":[1,106],\"bos_token_id\":2,\"query_pre_attn_scalar\":256,"
+        "\"num_attention_heads\":\"four\",\"tie_word_embeddings\":true,"
+        "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":8.0}}");
+    put_text("1_Pooling/config.json",
+             "{\"pooling_mode_cls_token\":true,\"pooling_mode_mean_tokens\":false}");
+    put_text("config_sentence_transformers.json",
+             "{\"prompts\":{\"query\":\"q: \",\"document\":\"d: \"}}");
     put_text("tokenizer.json", "{}");
     put_tensors("model.safetensors", two, 2);
     if (open_root(&f, &e))
@@ -154,7 +158,8 @@ static void test_shards(void **state)
     put_text("config.json", "{\"model_type\":\"bert\"}");
     put_tensors("model-1.safetensors", two, 2);
     put_tensors("model-2.safetensors", cd, 2);
-    put_index("{\"a\":\"model-1.safetensors\",\"c\":\"model-2.safetensors\",\"b\":\"model-1.safetensors\","
+    put_index("{\"a\":\"model-1.safetensors\",\"c\":\"model-2.safetensors\",\"b\":\"model-1."
+              "safetensors\","
               "\"d\":\"model-2.safetensors\"}");
     if (open_root(&f, &e))
         fail_msg("%s", e.text);
@@ -172,9 +177,11 @@ static void test_shards(void **state)
         assert_true(n < 10000);
     }
     tensor_file_close(f);
-    put_index("{\"a\":\"model-1.safetensors\",\"c\":\"model-2.safetensors\",\"d\":\"model-2.safetensors\"}");
+    put_index("{\"a\":\"model-1.safetensors\",\"c\":\"model-2.safetensors\",\"d\":\"model-2."
+              "safetensors\"}");
     refused(SOOTH_ERR_FORMAT, "lists 3 tensors, its files hold 4");
-    put_index("{\"a\":\"model-1.safetensors\",\"b\":\"model-2.safetensors\",\"c\":\"model-2.safetensors\","
+    put_index("{\"a\":\"model-1.safetensors\",\"b\":\"model-2.safetensors\",\"c\":\"model-2."
+              "safetensors\","
               "\"d\":\"model-2.safetensors\"}");
     refused(SOOTH_ERR_FORMAT, "'b' is not in the file");
     put_index("{\"a\":\"model-1.safetensors\",\"x\":\"model-1.safetensors\"}");
@@ -192,9 +199,18 @@ static void test_shards(void **state)
 
 static void threat_index_paths(void **state)
 {
-    static const char *const bad[] = {"../model.safetensors", "/etc/passwd",   "sub/model.safetensors", ".hidden",
-                                      "",                     "..",            ".",                     "a\\\\b",
-                                      "model\\u0000.x",       "a b",           "a\\nb",                 "\\u4e2d"};
+    static const char *const bad[] = {"../model.safetensors",
+                                      "/etc/passwd",
+                                      "sub/model.safetensors",
+                                      ".hidden",
+                                      "",
+                                      "..",
+                                      ".",
+                                      "a\\\\b",
+                                      "model\\u0000.x",
+                                      "a b",
+                                      "a\\nb",
+                                      "\\u4e2d"};
     char from[200], to[200];
     put_text("config.json", "{\"model_type\":\"bert\"}");
     put_tensors("model.safetensors", two, 2);

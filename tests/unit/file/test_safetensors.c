@@ -20,11 +20,12 @@ static void refused(const char *header, size_t data, enum sooth_status want, con
     buf_release(&b);
 }
 
-static const char good[] = "{\"__metadata__\":{\"format\":\"pt\"},"
-                           "\"b\":{\"dtype\":\"F16\",\"shape\":[2,3],\"data_offsets\":[4,16]},"
-                           "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
-                           "\"none\":{\"dtype\":\"I64\",\"shape\":[0,7],\"data_offsets\":[16,16]},"
-                           "\"five\":{\"dtype\":\"U8\",\"shape\":[2,1,2,1,3],\"data_offsets\":[16,28]}}  ";
+static const char good[] =
+    "{\"__metadata__\":{\"format\":\"pt\"},"
+    "\"b\":{\"dtype\":\"F16\",\"shape\":[2,3],\"data_offsets\":[4,16]},"
+    "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+    "\"none\":{\"dtype\":\"I64\",\"shape\":[0,7],\"data_offsets\":[16,16]},"
+    "\"five\":{\"dtype\":\"U8\",\"shape\":[2,1,2,1,3],\"data_offsets\":[16,28]}}  ";
 
 static void test_reads(void **state)
 {
@@ -73,7 +74,8 @@ static void threat_safetensors_header_length(void **state)
     fixture_worst_values(&b, &field, 1);
     for (uint64_t n = strlen(good) - 3; n < strlen(good) + 29; n++) {
         if (n >= strlen(good) - 2 && n <= strlen(good))
-            continue; /* with fewer of the spaces at the end, the buffer is too long: tested below */
+            continue; /* with fewer of the spaces at the end, the buffer is too long: tested below
+                       */
         memcpy(b.data, &n, 8);
         fixture_refused(b.data, b.len, SOOTH_ERR_FORMAT, "");
     }
@@ -82,7 +84,7 @@ static void threat_safetensors_header_length(void **state)
     buf_release(&b);
 }
 
-#define ONE(dtype, shape, from, to) \
+#define ONE(dtype, shape, from, to)                                                                \
     "{\"t\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]}}"
 
 static void threat_safetensors_lies(void **state)
@@ -92,10 +94,14 @@ static void threat_safetensors_lies(void **state)
     refused(ONE("F32", "[1]", "1", "5"), 5, SOOTH_ERR_FORMAT, "hole");
     refused(ONE("F32", "[1]", "4", "0"), 4, SOOTH_ERR_FORMAT, "no proper dtype or data_offsets");
     refused(ONE("F32", "[2]", "0", "4"), 4, SOOTH_ERR_FORMAT, "4 bytes of data for a shape of 8");
-    refused(ONE("F32", "[4611686018427387904]", "0", "0"), 0, SOOTH_ERR_FORMAT, "impossible shape"); /* times 4 wraps */
-    refused(ONE("F32", "[9223372036854775808,2]", "0", "0"), 0, SOOTH_ERR_FORMAT, "impossible shape");
-    refused(ONE("F32", "[18446744073709551616]", "0", "4"), 4, SOOTH_ERR_FORMAT, "impossible shape");
-    refused(ONE("U8", "[9223372036854775808]", "0", "9223372036854775808"), 0, SOOTH_ERR_FORMAT, "beyond the file");
+    refused(ONE("F32", "[4611686018427387904]", "0", "0"), 0, SOOTH_ERR_FORMAT,
+            "impossible shape"); /* times 4 wraps */
+    refused(ONE("F32", "[9223372036854775808,2]", "0", "0"), 0, SOOTH_ERR_FORMAT,
+            "impossible shape");
+    refused(ONE("F32", "[18446744073709551616]", "0", "4"), 4, SOOTH_ERR_FORMAT,
+            "impossible shape");
+    refused(ONE("U8", "[9223372036854775808]", "0", "9223372036854775808"), 0, SOOTH_ERR_FORMAT,
+            "beyond the file");
     refused(ONE("F32", "[-1]", "0", "4"), 4, SOOTH_ERR_FORMAT, "impossible shape");
     refused(ONE("F32", "[1.0]", "0", "4"), 4, SOOTH_ERR_FORMAT, "impossible shape");
     refused(ONE("F32", "1", "0", "4"), 4, SOOTH_ERR_FORMAT, "impossible shape");
@@ -105,9 +111,10 @@ static void threat_safetensors_lies(void **state)
     refused(ONE("f32", "[1]", "0", "4"), 4, SOOTH_ERR_UNSUPPORTED, "unknown dtype");
     refused("{\"t\":{}}", 0, SOOTH_ERR_FORMAT, "no proper dtype");
     refused("{\"t\":7}", 0, SOOTH_ERR_FORMAT, "no proper dtype");
-    refused("{\"\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, SOOTH_ERR_FORMAT, "impossible name");
-    refused("{\"a\\u0000b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, SOOTH_ERR_FORMAT,
+    refused("{\"\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, SOOTH_ERR_FORMAT,
             "impossible name");
+    refused("{\"a\\u0000b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0,
+            SOOTH_ERR_FORMAT, "impossible name");
     refused("{\"__metadata__\":{\"a\":1}}", 0, SOOTH_ERR_FORMAT, "not a text");
     refused("{\"__metadata__\":[]}", 0, SOOTH_ERR_FORMAT, "not an object");
 }
@@ -123,8 +130,8 @@ static void threat_safetensors_overlap_and_duplicates(void **state)
     refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
             "\"\\u0061\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,8]}}",
             8, SOOTH_ERR_FORMAT, "duplicate key");
-    refused("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4, SOOTH_ERR_FORMAT,
-            "duplicate key");
+    refused("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4,
+            SOOTH_ERR_FORMAT, "duplicate key");
 }
 
 static void threat_safetensors_depth(void **state)
@@ -161,12 +168,15 @@ static void test_write_and_read_back(void **state)
     struct tensor_file *f, *g;
     struct sooth_error e;
     char copy[100];
-    struct file_tensor bad = {.name = "q", .type = TYPE_Q4_0, .ndim = 1, .dims = {32, 1, 1, 1}, .data = "", .bytes = 18};
+    struct file_tensor bad = {
+        .name = "q", .type = TYPE_Q4_0, .ndim = 1, .dims = {32, 1, 1, 1}, .data = "", .bytes = 18};
     snprintf(copy, sizeof copy, "%s/copy", fixture_dir);
     make(&b, good, 28);
     fixture_write(b.data, b.len);
     assert_int_equal(tensor_file_open(fixture_path, NULL, &f, &e), SOOTH_OK);
-    assert_int_equal(safetensors_write(copy, tensor_file_at(f, 0), 4, tensor_file_value_at(f, 0), 1, &e), SOOTH_OK);
+    assert_int_equal(
+        safetensors_write(copy, tensor_file_at(f, 0), 4, tensor_file_value_at(f, 0), 1, &e),
+        SOOTH_OK);
     assert_int_equal(tensor_file_open(copy, NULL, &g, &e), SOOTH_OK);
     assert_int_equal(tensor_file_count(g), 4);
     assert_string_equal(tensor_file_string(g, "format", ""), "pt");
