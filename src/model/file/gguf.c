@@ -36,12 +36,6 @@ struct cursor {
     struct sooth_error *err;
 };
 
-static const unsigned char value_size[] = {
-    [VALUE_U8] = 1,     [VALUE_I8] = 1,  [VALUE_U16] = 2, [VALUE_I16] = 2,
-    [VALUE_U32] = 4,    [VALUE_I32] = 4, [VALUE_F32] = 4, [VALUE_BOOL] = 1,
-    [VALUE_STRING] = 8, [VALUE_U64] = 8, [VALUE_I64] = 8, [VALUE_F64] = 8, /* string: its length */
-};
-
 static enum sooth_status truncated(const struct cursor *c)
 {
     return err_set(c->err, SOOTH_ERR_FORMAT, "GGUF file is truncated or damaged at byte %zu of %zu",
@@ -77,20 +71,62 @@ static enum sooth_status bad_bool(const struct cursor *c)
                    c->at);
 }
 
+union number {
+    uint8_t u8;
+    int8_t i8;
+    uint16_t u16;
+    int16_t i16;
+    uint32_t u32;
+    int32_t i32;
+    float f32;
+    uint64_t u64;
+    int64_t i64;
+    double f64;
+};
+
+static void widen(struct file_value *v, const union number *n)
+{
+    switch (v->type) {
+    case VALUE_U8:
+    case VALUE_BOOL:
+        v->u = n->u8;
+        break;
+    case VALUE_I8:
+        v->i = n->i8;
+        break;
+    case VALUE_U16:
+        v->u = n->u16;
+        break;
+    case VALUE_I16:
+        v->i = n->i16;
+        break;
+    case VALUE_U32:
+        v->u = n->u32;
+        break;
+    case VALUE_I32:
+        v->i = n->i32;
+        break;
+    case VALUE_F32:
+        v->f = (double)n->f32;
+        break;
+    case VALUE_U64:
+        v->u = n->u64;
+        break;
+    case VALUE_I64:
+        v->i = n->i64;
+        break;
+    case VALUE_F64:
+        v->f = n->f64;
+        break;
+    case VALUE_STRING:
+    case VALUE_ARRAY:
+        break;
+    }
+}
+
 static enum sooth_status take_scalar(struct tensor_file *f, struct cursor *c, struct file_value *v)
 {
-    union {
-        uint8_t u8;
-        int8_t i8;
-        uint16_t u16;
-        int16_t i16;
-        uint32_t u32;
-        int32_t i32;
-        float f32;
-        uint64_t u64;
-        int64_t i64;
-        double f64;
-    } raw;
+    union number n;
     enum sooth_status status;
     if (v->type == VALUE_STRING) {
         status = take_string(c, &v->s);
@@ -98,47 +134,10 @@ static enum sooth_status take_scalar(struct tensor_file *f, struct cursor *c, st
             status = view_nomem(f, c->err);
         return status;
     }
-    if (!take(c, &raw, value_size[v->type]))
+    if (!take(c, &n, value_size(v->type)))
         return truncated(c);
-    switch (v->type) {
-    case VALUE_U8:
-        v->u = raw.u8;
-        break;
-    case VALUE_I8:
-        v->i = raw.i8;
-        break;
-    case VALUE_U16:
-        v->u = raw.u16;
-        break;
-    case VALUE_I16:
-        v->i = raw.i16;
-        break;
-    case VALUE_U32:
-        v->u = raw.u32;
-        break;
-    case VALUE_I32:
-        v->i = raw.i32;
-        break;
-    case VALUE_F32:
-        v->f = (double)raw.f32;
-        break;
-    case VALUE_BOOL:
-        v->u = raw.u8;
-        return v->u > 1 ? bad_bool(c) : SOOTH_OK;
-    case VALUE_U64:
-        v->u = raw.u64;
-        break;
-    case VALUE_I64:
-        v->i = raw.i64;
-        break;
-    case VALUE_F64:
-        v->f = raw.f64;
-        break;
-    case VALUE_STRING:
-    case VALUE_ARRAY:
-        break;
-    }
-    return SOOTH_OK;
+    widen(v, &n);
+    return v->type == VALUE_BOOL && v->u > 1 ? bad_bool(c) : SOOTH_OK;
 }
 
 static enum sooth_status take_strings(struct tensor_file *f, struct cursor *c, struct file_value *v)
@@ -159,25 +158,27 @@ static enum sooth_status take_array(struct tensor_file *f, struct cursor *c, str
 {
     uint32_t item;
     uint64_t count;
+    size_t least; /* bytes of an element */
     void *copy;
     if (!take(c, &item, sizeof item) || !take(c, &count, sizeof count))
         return truncated(c);
     if (item > VALUE_F64 || item == VALUE_ARRAY)
         return err_set(c->err, SOOTH_ERR_UNSUPPORTED, "arrays of value type %u are not read", item);
-    if (count > (c->size - c->at) / value_size[item])
+    v->item = (enum value_type)item;
+    least = v->item == VALUE_STRING ? sizeof(uint64_t) : value_size(v->item);
+    if (count > (c->size - c->at) / least)
         return truncated(c);
     if (count > MAX_ELEMENTS)
         return err_set(c->err, SOOTH_ERR_LIMIT, "an array of %llu elements is too long",
                        (unsigned long long)count);
-    v->item = (enum value_type)item;
     v->count = (size_t)count;
     if (v->item == VALUE_STRING)
         return take_strings(f, c, v);
-    copy =
-        arena_array(&f->arena, v->count, value_size[item]); /* the file's bytes may be unaligned */
+    copy = arena_array(&f->arena, v->count,
+                       value_size(v->item)); /* the file's bytes may be unaligned */
     if (!copy)
         return view_nomem(f, c->err);
-    if (!take(c, copy, v->count * value_size[item]))
+    if (!take(c, copy, v->count * value_size(v->item)))
         return truncated(c);
     v->items = copy;
     if (v->item == VALUE_BOOL)

@@ -130,14 +130,10 @@ static void put_scalar(struct buf *b, const struct file_value *v)
 
 static void put_array(struct buf *b, const struct file_value *v)
 {
-    static const unsigned char size[] = {
-        [VALUE_U8] = 1,  [VALUE_I8] = 1,  [VALUE_BOOL] = 1, [VALUE_U16] = 2,
-        [VALUE_I16] = 2, [VALUE_U32] = 4, [VALUE_I32] = 4,  [VALUE_F32] = 4,
-        [VALUE_U64] = 8, [VALUE_I64] = 8, [VALUE_F64] = 8};
     put_u32(b, v->item);
     put_u64(b, v->count);
     if (v->item != VALUE_STRING) {
-        put(b, v->items, v->count * size[v->item]);
+        put(b, v->items, v->count * value_size(v->item));
         return;
     }
     for (size_t i = 0; i < v->count; i++)

@@ -33,6 +33,14 @@ static const struct {
     {"U64", TYPE_U64},   {"F8_E4M3", TYPE_F8_E4M3}, {"F8_E5M2", TYPE_F8_E5M2},
 };
 
+const char *safetensors_dtype(uint32_t type)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (dtypes[i].type == type)
+            return dtypes[i].name;
+    return NULL;
+}
+
 /* A size as JSON: digits only. */
 static bool whole_number(const struct json *j, uint64_t *out)
 {

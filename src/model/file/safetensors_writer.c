@@ -3,59 +3,21 @@
 #include <string.h>
 #include "core/base/checked.h"
 #include "core/base/error.h"
-#include "model/file/file.h"
-
-static const char *dtype_name(uint32_t type)
-{
-    switch (type) {
-    case TYPE_F32:
-        return "F32";
-    case TYPE_F16:
-        return "F16";
-    case TYPE_BF16:
-        return "BF16";
-    case TYPE_F64:
-        return "F64";
-    case TYPE_I8:
-        return "I8";
-    case TYPE_I16:
-        return "I16";
-    case TYPE_I32:
-        return "I32";
-    case TYPE_I64:
-        return "I64";
-    case TYPE_U8:
-        return "U8";
-    case TYPE_U16:
-        return "U16";
-    case TYPE_U32:
-        return "U32";
-    case TYPE_U64:
-        return "U64";
-    case TYPE_BOOL:
-        return "BOOL";
-    case TYPE_F8_E4M3:
-        return "F8_E4M3";
-    case TYPE_F8_E5M2:
-        return "F8_E5M2";
-    default:
-        return NULL;
-    }
-}
+#include "model/file/tensor_view.h"
 
 static enum sooth_status write_entry(struct json_writer *w, const struct file_tensor *t, size_t *at,
                                      struct sooth_error *err)
 {
     const struct tensor_type *type = tensor_type_find(t->type);
     size_t bytes, end;
-    if (!dtype_name(t->type) || !tensor_type_size(type, t->ndim, t->dims, &bytes) ||
+    if (!safetensors_dtype(t->type) || !tensor_type_size(type, t->ndim, t->dims, &bytes) ||
         bytes != t->bytes || !size_add(*at, bytes, &end) || end > INT64_MAX)
         return err_set(err, SOOTH_ERR_ARG, "tensor '%s' cannot be written to a safetensors file",
                        t->name);
     jsonw_key(w, t->name);
     jsonw_object(w);
     jsonw_key(w, "dtype");
-    jsonw_string(w, dtype_name(t->type));
+    jsonw_string(w, safetensors_dtype(t->type));
     jsonw_key(w, "shape");
     jsonw_array(w);
     for (uint32_t i = t->ndim; i-- > 0;)

@@ -127,6 +127,16 @@ enum sooth_status view_put_string(struct tensor_file *f, const char *key, const 
     return value.s.text ? view_add_value(f, key, strlen(key), &value, err) : view_nomem(f, err);
 }
 
+size_t value_size(enum value_type t)
+{
+    static const unsigned char size[] = {
+        [VALUE_U8] = 1,  [VALUE_I8] = 1,  [VALUE_BOOL] = 1, [VALUE_U16] = 2,
+        [VALUE_I16] = 2, [VALUE_U32] = 4, [VALUE_I32] = 4,  [VALUE_F32] = 4,
+        [VALUE_U64] = 8, [VALUE_I64] = 8, [VALUE_F64] = 8,  [VALUE_STRING] = 0,
+    };
+    return size[t];
+}
+
 /* ---- asking ---- */
 
 size_t tensor_file_count(const struct tensor_file *f)

@@ -41,6 +41,9 @@ enum sooth_status view_put_string(struct tensor_file *f, const char *key, const 
 /* SOOTH_ERR_LIMIT when the ceiling was met, SOOTH_ERR_NOMEM when memory is out. */
 enum sooth_status view_nomem(const struct tensor_file *f, struct sooth_error *err);
 
+size_t value_size(enum value_type t);         /* bytes of a number; 0 for strings and arrays */
+const char *safetensors_dtype(uint32_t type); /* "F32"; NULL when the format has no name for it */
+
 /* The readers. m stays owned by the view. */
 enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m,
                             struct sooth_error *err);
