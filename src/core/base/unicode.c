@@ -53,6 +53,11 @@ unsigned uni_class(uint32_t c)
     return plane0[c];
 }
 
+bool uni_is_nonspacing(uint32_t c)
+{
+    return c >= 0x300 && c <= 0x10FFFF && u_charType((UChar32)c) == U_NON_SPACING_MARK;
+}
+
 static bool between(uint32_t c, uint32_t low, uint32_t high)
 {
     return c >= low && c <= high;

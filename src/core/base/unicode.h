@@ -11,6 +11,7 @@
 enum uni_class { UNI_LETTER = 1, UNI_MARK = 2, UNI_NUMBER = 4, UNI_PUNCT = 8, UNI_SYMBOL = 16, UNI_SPACE = 32,
                  UNI_CONTROL = 64 /* Cc Cf Co Cs */, UNI_UNASSIGNED = 128 };
 unsigned uni_class(uint32_t c);      /* one or more of the bits (general category; UNI_SPACE = White_Space) */
+bool uni_is_nonspacing(uint32_t c);  /* general category Mn: accents and such */
 bool uni_is_han(uint32_t c);         /* unified ideographs with extensions and compatibility, U+3005, U+3007 */
 bool uni_is_cjk(uint32_t c);         /* Han, kana, Hangul, bopomofo */
 uint32_t uni_lower(uint32_t c);      /* simple mapping */

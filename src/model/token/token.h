@@ -12,6 +12,7 @@
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/json.h"
+#include "model/file/file.h"
 #include "sooth/error.h"
 
 /* ---- where a vocabulary comes from ---- */
@@ -48,7 +49,11 @@ struct token_source {
     int64_t bos, eos, unk, sep, pad, cls, mask, eot, eom; /* ids, -1 = none */
     enum token_choice add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
     struct token_str charsmap;         /* SentencePiece's precompiled_charsmap, or empty */
-    bool normalized_prefix_pieces;     /* WordPiece: pieces carry "##" (a tokenizer.json), not U+2581 (GGUF) */
+    const uint32_t *replaced;          /* or, one by one: [n_replaced] rising code points */
+    const struct token_str *replacements; /* [n_replaced] what by, perhaps nothing */
+    size_t n_replaced;
+    bool hash_marks;                   /* WordPiece: "##" before what goes on (tokenizer.json), not U+2581 before what begins (GGUF) */
+    bool whole_first;                  /* BPE: a first cut that is a piece as it stands is not merged (also a rule's own) */
     bool keep_case;                    /* WordPiece: a cased vocabulary */
     const char *chat_template;         /* or NULL */
 };
@@ -58,6 +63,9 @@ struct tokenizer;
 /* Checks everything (lengths equal, ids inside the vocabulary, pieces at most 64 KiB, byte pieces well formed, known rules)
  * and builds. An unknown `pre` is SOOTH_ERR_UNSUPPORTED; a missing one is a warning (token_warning). */
 enum sooth_status tokenizer_new(const struct token_source *s, struct tokenizer **out, struct sooth_error *err);
+/* From a model file of any container: the facts under tokenizer.*, or the tokenizer.json beside the weights.
+ * SOOTH_ERR_NOTFOUND where there is neither. */
+enum sooth_status tokenizer_from_file(const struct tensor_file *f, struct tokenizer **out, struct sooth_error *err);
 /* Hugging Face's tokenizer.json, with tokenizer_config.json (may be NULL, 0) for special tokens and template. A
  * normaliser, pre-tokenizer or model outside what is known here is SOOTH_ERR_UNSUPPORTED, naming it. */
 enum sooth_status tokenizer_from_json(const char *text, size_t len, const char *config, size_t config_len,
@@ -101,7 +109,7 @@ enum {
     TOKEN_ADD_SPECIAL = 1 /* BOS, EOS, CLS, SEP by the model's own rule; a BOS already there is not doubled */
 };
 /* Appends to ids and, where spans is not NULL, one span per id. Linear in the input (times a logarithm for one
- * unbroken run). Inputs over 256 MiB are SOOTH_ERR_LIMIT. On failure both lists are as before. */
+ * unbroken run). Inputs over 64 MiB are SOOTH_ERR_LIMIT. On failure both lists are as before. */
 enum sooth_status token_encode(const struct tokenizer *t, const struct token_segment *segments, size_t n,
                                unsigned flags, struct token_ids *ids, struct token_spans *spans,
                                struct sooth_error *err);
