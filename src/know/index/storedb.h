@@ -74,7 +74,7 @@ struct store {
     char *owned[5]; /* the strings of embedder */
     struct snapshot snapshot;
     bool have_snapshot;
-    sqlite3_stmt *open_row; /* a statement whose row strings were handed out */
+    char *found; /* the strings store_find handed out last */
 };
 
 /* The prepared statement, ready for binding. NULL on failure, with err set. */
@@ -108,8 +108,14 @@ enum sooth_status posting_compare(struct posting_builder *b, struct store *s, in
 
 /* snapshot.c */
 void snapshot_release(struct snapshot *v);
+#define PIECE 32768 /* bytes of text a row of `texts` holds; its id is document * PIECES + number */
+#define PIECES ((int64_t)1 << 24)
+
 /* store.c */
 enum sooth_status store_embedder_read(struct store *s, struct sooth_error *err);
 /* vector.c */
 float half_to_float(uint16_t h);
+/* Keeps the k best of what is offered (heap [k], *n so far), ties by slot; best_sort then puts the best first. */
+void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);
+void best_sort(struct scored *heap, size_t n);
 #endif

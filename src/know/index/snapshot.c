@@ -1,0 +1,203 @@
+/* snapshot.c: one generation of the store as arrays, so that a search touches no row but those it returns.
+ *
+ * Slots number the passages 0 .. n-1 in order of (document, place in it): a document's passages are neighbours, and
+ * slot = docs[d].first + place, which is how postings name them. Everything is read inside one transaction and kept
+ * until the store's generation moves on.
+ *
+ *   chunk  [n]      id          code   [n, dim]  int8, the matrix that is scanned
+ *   doc    [n]      -> docs     scale  [n]       0 where a vector is missing
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "core/base/alloc.h"
+#include "core/base/error.h"
+#include "core/base/map.h"
+#include "core/base/vec.h"
+#include "know/index/storedb.h"
+
+void snapshot_release(struct snapshot *v)
+{
+    for (size_t i = 0; i < v->n_docs; i++) {
+        mem_free(v->docs[i].doc);
+        mem_free(v->docs[i].title);
+        mem_free(v->docs[i].format);
+        mem_free(v->docs[i].tags);
+    }
+    mem_free(v->docs);
+    mem_free(v->chunk);
+    mem_free(v->doc);
+    mem_free(v->page);
+    mem_free(v->length);
+    mem_free(v->code);
+    mem_free(v->scale);
+    memset(v, 0, sizeof *v);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct snapshot_doc *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static enum sooth_status load_docs(struct store *s, struct snapshot *v, struct sooth_error *err)
+{
+    VEC(struct snapshot_doc) docs = { 0 };
+    enum sooth_status status = SOOTH_ERR_NOMEM;
+    sqlite3_stmt *q = sql_bind(s, SQL_DOC_LIST, err, "");
+    if (!q)
+        return err ? err->status : status;
+    bool ok = true;
+    while (ok && sql_row(s, q, &status, err)) {
+        const char *title = (const char *)sqlite3_column_text(q, 4), *format = (const char *)sqlite3_column_text(q, 5);
+        struct snapshot_doc d = { .id = sqlite3_column_int64(q, 0) };
+        d.doc = mem_strdup((const char *)sqlite3_column_text(q, 1));
+        d.title = mem_strdup(title ? title : "");
+        d.format = mem_strdup(format ? format : "");
+        d.tags = mem_strdup((const char *)sqlite3_column_text(q, 7));
+        ok = vec_push(&docs, d) && d.doc && d.title && d.format && d.tags;
+        v->docs = docs.items;
+        v->n_docs = docs.count;
+    }
+    sql_done(q);
+    if (!ok)
+        return err_nomem(err);
+    if (v->n_docs > 1)
+        qsort(v->docs, v->n_docs, sizeof *v->docs, by_id);
+    return status;
+}
+
+static size_t find_doc(const struct snapshot *v, int64_t id)
+{
+    struct snapshot_doc key = { .id = id };
+    const struct snapshot_doc *d = v->n_docs ? bsearch(&key, v->docs, v->n_docs, sizeof *v->docs, by_id) : NULL;
+    return d ? (size_t)(d - v->docs) : SIZE_MAX;
+}
+
+static enum sooth_status load_chunks(struct store *s, struct snapshot *v, struct sooth_error *err)
+{
+    int64_t count = 0;
+    enum sooth_status status = sql_number(s, "SELECT count(*) FROM chunks", &count, err);
+    if (status != SOOTH_OK)
+        return status;
+    if (count > UINT32_MAX)
+        return err_set(err, SOOTH_ERR_LIMIT, "knowledge base '%s' has too many passages", s->dir);
+    size_t cap = (size_t)count;
+    v->chunk = mem_array(cap + 1, sizeof *v->chunk);
+    v->doc = mem_array(cap + 1, sizeof *v->doc);
+    v->page = mem_array(cap + 1, sizeof *v->page);
+    v->length = mem_array(cap + 1, sizeof *v->length);
+    if (!v->chunk || !v->doc || !v->page || !v->length)
+        return err_nomem(err);
+    sqlite3_stmt *q = sql_bind(s, SQL_CHUNK_ALL, err, "");
+    if (!q)
+        return err ? err->status : SOOTH_ERR_NOMEM;
+    double total = 0;
+    size_t doc = SIZE_MAX;
+    while (v->n < cap && sql_row(s, q, &status, err)) {
+        int64_t id = sqlite3_column_int64(q, 1);
+        if (doc == SIZE_MAX || v->docs[doc].id != id)
+            doc = find_doc(v, id);
+        if (doc == SIZE_MAX)
+            continue; /* an orphan; store_check tells */
+        if (v->docs[doc].count++ == 0)
+            v->docs[doc].first = v->n;
+        v->chunk[v->n] = sqlite3_column_int64(q, 0);
+        v->doc[v->n] = (uint32_t)doc;
+        v->page[v->n] = (uint32_t)sqlite3_column_int64(q, 2);
+        v->length[v->n] = (uint32_t)sqlite3_column_int64(q, 3);
+        total += v->length[v->n++];
+    }
+    sql_done(q);
+    v->average = v->n ? total / (double)v->n : 0;
+    return status;
+}
+
+struct slot_of {
+    int64_t chunk;
+    uint32_t slot;
+};
+
+static int by_chunk(const void *a, const void *b)
+{
+    const struct slot_of *x = a, *y = b;
+    return x->chunk < y->chunk ? -1 : x->chunk > y->chunk;
+}
+
+/* Vectors come in order of passage id, slots are in order of document: both sides are walked in order of id. */
+static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struct sooth_error *err)
+{
+    size_t dim = s->embedder.dim;
+    v->code = mem_calloc(v->n + 1, dim + 1);
+    v->scale = mem_calloc(v->n + 1, sizeof *v->scale);
+    struct slot_of *slots = mem_array(v->n + 1, sizeof *slots);
+    sqlite3_stmt *q = v->code && v->scale && slots ? sql_bind(s, SQL_VECTOR_ALL, err, "") : NULL;
+    enum sooth_status status = q ? SOOTH_OK : err_nomem(err);
+    v->dim = dim;
+    if (q) {
+        size_t at = 0;
+        for (size_t i = 0; i < v->n; i++)
+            slots[i] = (struct slot_of){ v->chunk[i], (uint32_t)i };
+        qsort(slots, v->n, sizeof *slots, by_chunk);
+        while (sql_row(s, q, &status, err)) {
+            int64_t chunk = sqlite3_column_int64(q, 0);
+            const void *code = sqlite3_column_blob(q, 2);
+            while (at < v->n && slots[at].chunk < chunk)
+                at++;
+            if (at == v->n || slots[at].chunk != chunk || !code || (size_t)sqlite3_column_bytes(q, 2) != dim)
+                continue;
+            memcpy(v->code + (size_t)slots[at].slot * dim, code, dim);
+            v->scale[slots[at].slot] = (float)sqlite3_column_double(q, 1);
+        }
+    }
+    mem_free(slots);
+    return status;
+}
+
+static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_ERR_NOMEM;
+    sqlite3_stmt *q = sql_bind(s, SQL_GENERATION, err, "");
+    if (!q)
+        return err ? err->status : status;
+    uint64_t generation = 0;
+    if (sql_row(s, q, &status, err)) {
+        generation = (uint64_t)sqlite3_column_int64(q, 0);
+        sql_done(q);
+    }
+    if (status != SOOTH_OK)
+        return status;
+    struct snapshot *v = &s->snapshot;
+    if (!s->have_snapshot || v->generation != generation) {
+        snapshot_release(v);
+        s->have_snapshot = false;
+        status = store_embedder_read(s, err);
+        if (status == SOOTH_OK)
+            status = load_docs(s, v, err);
+        if (status == SOOTH_OK)
+            status = load_chunks(s, v, err);
+        v->generation = generation;
+    }
+    if (status == SOOTH_OK && vectors && !v->code)
+        status = load_vectors(s, v, err);
+    s->have_snapshot = status == SOOTH_OK;
+    return status;
+}
+
+enum sooth_status store_snapshot(struct store *s, bool vectors, const struct snapshot **out, struct sooth_error *err)
+{
+    *out = NULL;
+    enum sooth_status status = store_read_begin(s, err);
+    if (status != SOOTH_OK)
+        return status;
+    status = refresh(s, vectors, err);
+    enum sooth_status end = store_end(s, true, err);
+    if (status == SOOTH_OK)
+        status = end;
+    if (status == SOOTH_OK)
+        *out = &s->snapshot;
+    else {
+        snapshot_release(&s->snapshot);
+        s->have_snapshot = false;
+    }
+    return status;
+}
