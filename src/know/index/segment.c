@@ -90,17 +90,13 @@ static void flush_run(struct segment *s)
         a++;
     if (b - a == 0)
         return;
-    size_t joints = 0, others = 0;
+    if (b - a > 2 && r[b - 2] == '\'' && r[b - 1] == 's')
+        b -= 2; /* "the driver's" */
+    size_t joints = 0;
     for (size_t i = a; i < b; i++)
-        joint_at(r, i) ? joints++ : others++;
-    if (joints > 0 && others > 0) {
-        size_t end = b;
-        if (end - a > 2 && r[end - 2] == '\'' && r[end - 1] == 's')
-            end -= 2; /* "the driver's" */
-        if (end - a <= TERM_MAX)
-            emit(s, TERM_WHOLE, r + a, end - a);
-        b = end;
-    }
+        joints += joint_at(r, i);
+    if (joints > 0 && joints < b - a && b - a <= TERM_MAX)
+        emit(s, TERM_WHOLE, r + a, b - a);
     for (size_t i = a; i < b;) {
         size_t j = i;
         while (j < b && !joint_at(r, j))

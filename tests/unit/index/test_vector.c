@@ -94,15 +94,16 @@ static void lesson_rag_27_one_similarity(void **state)
         unit_vector(&r, far);
         for (int m = METRIC_COSINE; m <= METRIC_L1; m++) {
             double last = 2;
-            for (int step = 0; step <= 10; step++) { /* from q towards -q by way of far */
+            bool turn = m == METRIC_COSINE || m == METRIC_DOT; /* by angle; the others straight away from q */
+            for (int step = 0; step <= 10; step++) {
                 float v[DIM];
                 double sum = 0;
                 for (int i = 0; i < DIM; i++) {
-                    v[i] = q[i] * (float)(10 - 2 * step) + far[i] * (float)(step * (10 - step)) * 0.02f;
+                    v[i] = q[i] * (float)(turn ? 10 - 2 * step : 10) + far[i] * (float)(turn ? step * (10 - step) : step) * 0.02f;
                     sum += (double)v[i] * v[i];
                 }
                 for (int i = 0; i < DIM; i++)
-                    v[i] /= (float)sqrt(sum);
+                    v[i] /= (float)(turn ? sqrt(sum) : 10);
                 double s = metric_similarity((enum metric)m, q, v, DIM);
                 assert_true(s < last && s <= 1 + 1e-6);
                 if (step == 0)
@@ -124,7 +125,7 @@ static void search_is_exact(void **state)
     for (int round = 0; round < 12; round++) {
         float q[DIM];
         struct scored out[10];
-        size_t n, which;
+        size_t n, which = 0;
         unit_vector(&r, q);
         for (int m = METRIC_COSINE; m <= METRIC_L1; m++) {
             assert_int_equal(vector_search(s, v, (enum metric)m, q, NULL, 10, out, &n, NULL), SOOTH_OK);
