@@ -19,7 +19,7 @@ struct pair_slot { int32_t left, right, merged; uint32_t rank; }; /* left -1 = e
 
 struct bpe {
     const struct bpe_rules *rules;
-    bool whole_first;
+    bool whole_first, compose;
     size_t longest;        /* bytes of the longest piece */
     int32_t byte_id[256];
     struct pair_slot *pairs;
@@ -162,6 +162,7 @@ static enum sooth_status bpe_build(struct tokenizer *t, const struct token_sourc
     for (size_t id = 0; id < t->n; id++)
         b->longest = vocab_piece(t, (int32_t)id).len > b->longest ? vocab_piece(t, (int32_t)id).len : b->longest;
     b->whole_first = b->rules->whole_first || s->whole_first;
+    b->compose = s->compose ? s->compose == TOKEN_YES : b->rules->compose;
     t->add_bos = b->rules->add_bos;
     return add_merges(t, b, s, err);
 }
@@ -249,7 +250,7 @@ static enum sooth_status bpe_encode(const struct tokenizer *t, const struct toke
     struct mapped_text map;
     enum sooth_status status = SOOTH_OK;
     bool good;
-    if (b->rules->compose && !is_ascii(run->text, run->len)) {
+    if (b->compose && !is_ascii(run->text, run->len)) {
         mapped_init(&map, run->len);
         r.map = &map;
         status = mapped_compose(&map, run->text, run->len, err);

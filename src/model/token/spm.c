@@ -1,10 +1,11 @@
 /* spm.c: SentencePiece's BPE (Kudo and Richardson 2018), as Llama 1 and 2, Mistral, Phi-3 and Gemma 1 to 3 use it.
  *
  * Spaces become U+2581; the first symbols are characters; the pair whose joined text is the piece of highest score merges,
- * leftmost among equals. Characters that end up as no piece are spelled in byte pieces <0xHH>, or become the unknown.
+ * leftmost among equals; a score of minus infinity never merges. Characters that end up as no piece are spelled in byte pieces <0xHH>, or become the unknown.
  *
  * Where no piece runs across the start of a word (vocab_words_apart), no merge can, and words are merged one by one: the same
  * ids in less memory. Left out: "unused" pieces being taken apart again, and sampling. */
+#include <math.h>
 #include <string.h>
 #include "core/base/error.h"
 #include "core/base/utf8.h"
@@ -58,7 +59,7 @@ static uint32_t spm_rank(const void *vocabulary, const char *text, const struct 
     if (to - left->start > m->longest)
         return MERGE_NONE;
     *merged = vocab_find_text(t, text + left->start, to - left->start);
-    return *merged < 0 ? MERGE_NONE : score_rank(t->scores[*merged]);
+    return *merged < 0 || t->scores[*merged] == -INFINITY ? MERGE_NONE : score_rank(t->scores[*merged]);
 }
 
 /* A symbol that is no piece, byte by byte. */

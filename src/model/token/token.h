@@ -54,6 +54,7 @@ struct token_source {
     size_t n_replaced;
     bool hash_marks;                   /* WordPiece: "##" before what goes on (tokenizer.json), not U+2581 before what begins (GGUF) */
     bool whole_first;                  /* BPE: a first cut that is a piece as it stands is not merged (also a rule's own) */
+    enum token_choice compose;         /* BPE: text is brought to NFC first; unsaid = as the rules have it */
     bool keep_case;                    /* WordPiece: a cased vocabulary */
     const char *chat_template;         /* or NULL */
 };

@@ -50,6 +50,13 @@ static inline const char *model_path(const char *path, char *out, size_t size)
     return out;
 }
 
+static inline const char *golden_path(const char *name, char *out, size_t size)
+{
+    const char *source = getenv("SOOTH_SOURCE");
+    assert_true(snprintf(out, size, "%s/tests/golden/token/%s", source ? source : ".", name) < (int)size);
+    return out;
+}
+
 static inline struct tokenizer *open_tokenizer(const char *path)
 {
     struct sooth_error err = {0};
