@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/kernel/half.h"
 #include "core/kernel/panel.h"
 
 /* Packed weights as a kernel sees them. */
@@ -112,7 +113,4 @@ size_t kv_key_bytes(enum kv_type type, size_t keys, size_t dk);
 void kv_store_key(enum kv_type type, void *k, size_t i, const float *key, size_t dk);
 void kv_load_key(enum kv_type type, const void *k, size_t i, float *key, size_t dk);
 void kv_store_value(enum kv_type type, void *v, size_t ldv, size_t i, const float *value, size_t dv);
-
-float f16_get(uint16_t h);   /* one number each */
-uint16_t f16_put(float f);
 #endif

@@ -12,32 +12,31 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "core/kernel/half.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
 #define LANES 16
+#if !defined(__AVX2__) /* nothing to keep in registers: small code instead */
+#define LANE_INLINE static inline __attribute__((unused))
+#define LANE_UNROLL
+#else
 #define LANE_INLINE static inline __attribute__((always_inline, unused))
-#define LANE_STR(x) #x
 #if defined(__clang__)
 #define LANE_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define LANE_UNROLL _Pragma("GCC unroll 16")
 #endif
+#endif
 
 /* How many rows of x one kernel call carries in registers, and whether byte products need the +128 correction. */
 #if defined(__AVX512F__)
 #define LANE_INT_ROWS 8
-#define LANE_GEMM_ROWS 12
-#define LANE_GEMM_COLS 2
 #elif defined(__AVX2__)
 #define LANE_INT_ROWS 3
-#define LANE_GEMM_ROWS 6
-#define LANE_GEMM_COLS 1
 #else
 #define LANE_INT_ROWS 2
-#define LANE_GEMM_ROWS 2
-#define LANE_GEMM_COLS 1
 #endif
 
 #if defined(__AVX512F__)
@@ -248,50 +247,11 @@ LANE_INLINE vf vf_select_lt(vf a, vf b, vf yes, vf no) { LANE_EACH(vf, a.f[l] < 
 LANE_INLINE vf vf_from_bits(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; }
 LANE_INLINE vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 LANE_INLINE vf vf_from_int(vi a) { LANE_EACH(vf, (float)a.i[l]); }
-LANE_INLINE float lane_half(uint16_t h)
-{
-    /* Moves exponent and mantissa into place; the product with 2^112 rebias normal and subnormal numbers alike. */
-    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = (uint32_t)(h & 0x7FFFu) << 13;
-    uint32_t u = rest;
-    float f;
-    if (rest >= 0x0F800000u) { /* infinity or NaN, made quiet */
-        u |= 0x7F800000u | (rest > 0x0F800000u ? 0x00400000u : 0);
-        u |= sign;
-        memcpy(&f, &u, 4);
-        return f;
-    }
-    memcpy(&f, &u, 4);
-    f *= 0x1p112f;
-    memcpy(&u, &f, 4);
-    u |= sign;
-    memcpy(&f, &u, 4);
-    return f;
-}
-LANE_INLINE uint16_t lane_to_half(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    const uint16_t sign = (uint16_t)(u >> 16 & 0x8000u);
-    u &= 0x7FFFFFFFu;
-    if (u > 0x7F800000u)
-        return (uint16_t)(sign | 0x7E00u | (u >> 13 & 0x3FFu));
-    if (u >= 0x477FF000u) /* 65520 and up round to infinity */
-        return (uint16_t)(sign | 0x7C00u);
-    if (u < 0x38800000u) { /* subnormal half: adding 0.5 lines the bits up and rounds to even */
-        float t;
-        memcpy(&t, &u, 4);
-        t += 0.5f;
-        memcpy(&u, &t, 4);
-        return (uint16_t)(sign | (u - 0x3F000000u));
-    }
-    u += 0xFFFu + (u >> 13 & 1u);
-    return (uint16_t)(sign | ((u - 0x38000000u) >> 13));
-}
-LANE_INLINE vf vf_load_f16(const uint16_t *p) { LANE_EACH(vf, lane_half(p[l])); }
+LANE_INLINE vf vf_load_f16(const uint16_t *p) { LANE_EACH(vf, half_get(p[l])); }
 LANE_INLINE void vf_store_f16(uint16_t *p, vf a)
 {
     for (int l = 0; l < LANES; l++)
-        p[l] = lane_to_half(a.f[l]);
+        p[l] = half_put(a.f[l]);
 }
 LANE_INLINE vf vf_load_bf16(const uint16_t *p)
 {

@@ -1,0 +1,79 @@
+/* kernel.c: which level of kernels this machine gets, and the few functions that need no speed. */
+#include "core/kernel/kernel.h"
+#include "core/base/cpu.h"
+#include "core/kernel/half.h"
+#include <string.h>
+
+const struct panel_size panel_sizes[PANEL_KINDS] = {
+    [PANEL_F32] = { 1, 64 },   [PANEL_F16] = { 1, 32 },    [PANEL_BF16] = { 1, 32 },
+    [PANEL_Q4] = { 32, 288 },  [PANEL_Q4M] = { 32, 320 },  [PANEL_Q5] = { 32, 352 },
+    [PANEL_Q5M] = { 32, 384 }, [PANEL_Q8] = { 32, 544 },   [PANEL_K4] = { 256, 64 + 8 * 288 },
+    [PANEL_K5] = { 256, 64 + 8 * 352 },                    [PANEL_K6] = { 256, 32 + 8 * 416 },
+};
+
+extern const struct kernel kernel_c;
+#if defined(KERNEL_X86)
+extern const struct kernel kernel_avx2, kernel_avx512, kernel_vnni;
+#endif
+
+const struct kernel *kernel_at(size_t i)
+{
+    const struct kernel *list[4] = { &kernel_c };
+    size_t n = 1;
+#if defined(KERNEL_X86)
+    const struct cpu *cpu = cpu_get();
+    if (cpu->level >= CPU_AVX2)
+        list[n++] = &kernel_avx2;
+    if (cpu->level >= CPU_AVX512)
+        list[n++] = &kernel_avx512;
+    if (cpu->level >= CPU_AVX512 && cpu->vnni)
+        list[n++] = &kernel_vnni;
+#endif
+    return i < n ? list[i] : NULL;
+}
+
+const struct kernel *kernel_get(void)
+{
+    const struct kernel *best = &kernel_c;
+    for (size_t i = 1; kernel_at(i); i++)
+        best = kernel_at(i);
+    return best;
+}
+
+size_t kv_key_bytes(enum kv_type type, size_t keys, size_t dk)
+{
+    return (keys + PANEL_ROWS - 1) / PANEL_ROWS * PANEL_ROWS * dk * (type == KV_F16 ? 2 : 4);
+}
+
+void kv_store_key(enum kv_type type, void *k, size_t i, const float *key, size_t dk)
+{
+    const size_t at = i / PANEL_ROWS * PANEL_ROWS * dk + i % PANEL_ROWS;
+    if (type == KV_F32) {
+        for (size_t j = 0; j < dk; j++)
+            ((float *)k)[at + j * PANEL_ROWS] = key[j];
+        return;
+    }
+    for (size_t j = 0; j < dk; j += PANEL_ROWS) {
+        uint16_t t[PANEL_ROWS];
+        const size_t n = dk - j < PANEL_ROWS ? dk - j : PANEL_ROWS;
+        kernel_get()->f32_to_f16(t, key + j, n);
+        for (size_t l = 0; l < n; l++)
+            ((uint16_t *)k)[at + (j + l) * PANEL_ROWS] = t[l];
+    }
+}
+
+void kv_load_key(enum kv_type type, const void *k, size_t i, float *key, size_t dk)
+{
+    const size_t at = i / PANEL_ROWS * PANEL_ROWS * dk + i % PANEL_ROWS;
+    for (size_t j = 0; j < dk; j++)
+        key[j] = type == KV_F32 ? ((const float *)k)[at + j * PANEL_ROWS]
+                                : half_get(((const uint16_t *)k)[at + j * PANEL_ROWS]);
+}
+
+void kv_store_value(enum kv_type type, void *v, size_t ldv, size_t i, const float *value, size_t dv)
+{
+    if (type == KV_F32)
+        memcpy((float *)v + i * ldv, value, dv * sizeof *value);
+    else
+        kernel_get()->f32_to_f16((uint16_t *)v + i * ldv, value, dv);
+}

@@ -1,0 +1,50 @@
+/* level.c: one level of the kernel table. Compiled once per instruction set with LEVEL naming it; see meson.build. */
+#include "core/kernel/attend_ops.h"
+#include "core/kernel/kernel.h"
+#include "core/kernel/panel_ops.h"
+#include "core/kernel/vector_ops.h"
+
+#define LEVEL_JOIN2(a, b) a##b
+#define LEVEL_JOIN(a, b) LEVEL_JOIN2(a, b)
+#define LEVEL_TEXT2(a) #a
+#define LEVEL_TEXT(a) LEVEL_TEXT2(a)
+
+extern const struct kernel LEVEL_JOIN(kernel_, LEVEL);
+const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
+    .name = LEVEL_TEXT(LEVEL),
+    .dot = vec_dot,
+    .sum = vec_sum,
+    .sum_squares = vec_sum_squares,
+    .max = vec_max,
+    .dot_i8 = vec_dot_i8,
+    .dot_rows = vec_dot_rows,
+    .dot_rows_i8 = vec_dot_rows_i8,
+    .add = vec_add,
+    .mul = vec_mul,
+    .scale = vec_scale,
+    .axpy = vec_axpy,
+    .exp = vec_exp,
+    .tanh = vec_tanh,
+    .silu = vec_silu,
+    .gelu = vec_gelu,
+    .gelu_tanh = vec_gelu_tanh,
+    .silu_mul = vec_silu_mul,
+    .gelu_tanh_mul = vec_gelu_tanh_mul,
+    .softcap = vec_softcap,
+    .rmsnorm = vec_rmsnorm,
+    .layernorm = vec_layernorm,
+    .softmax = vec_softmax,
+    .rope = vec_rope,
+    .f16_to_f32 = vec_f16_to_f32,
+    .f32_to_f16 = vec_f32_to_f16,
+    .bf16_to_f32 = vec_bf16_to_f32,
+    .f32_to_bf16 = vec_f32_to_bf16,
+    .gemm = gemm_f32,
+    .act_quantize = panel_act_quantize,
+    .panel_mul = {
+        [PANEL_F32] = panel_mul_F32, [PANEL_F16] = panel_mul_F16, [PANEL_BF16] = panel_mul_BF16,
+        [PANEL_Q4] = panel_mul_Q4, [PANEL_Q4M] = panel_mul_Q4M, [PANEL_Q5] = panel_mul_Q5, [PANEL_Q5M] = panel_mul_Q5M,
+        [PANEL_Q8] = panel_mul_Q8, [PANEL_K4] = panel_mul_K4, [PANEL_K5] = panel_mul_K5, [PANEL_K6] = panel_mul_K6,
+    },
+    .attend = attend_run,
+};

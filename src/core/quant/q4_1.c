@@ -1,0 +1,38 @@
+/* q4_1.c: blocks of 32 with scale and minimum; a 4-bit code q stands for d q + m.
+ *
+ *     2 bytes f16 d | 2 bytes f16 m | 16 bytes: low nibble of byte j = element j, high nibble = element j+16
+ *
+ * m is the least value, d the range over 15. */
+#include "core/quant/format.h"
+
+static void q4_1_dequant(const void *src, float *dst, size_t n)
+{
+    const uint8_t *b = src;
+    for (size_t i = 0; i < n; i += 32, b += 20) {
+        const float d = half_get(half_load(b)), m = half_get(half_load(b + 2));
+        for (int j = 0; j < 16; j++) {
+            dst[i + j] = d * (float)(b[4 + j] & 15) + m;
+            dst[i + j + 16] = d * (float)(b[4 + j] >> 4) + m;
+        }
+    }
+}
+
+static void q4_1_quantize(const float *src, void *dst, size_t n)
+{
+    uint8_t *b = dst, code[32];
+    for (size_t i = 0; i < n; i += 32, b += 20) {
+        float m;
+        half_store(b, half_put(format_codes_min(src + i, code, 15, &m)));
+        half_store(b + 2, half_put(m));
+        format_put_codes(code, b + 4, NULL);
+    }
+}
+
+static size_t q4_1_check(const void *src, size_t n) { return format_check_halves(src, n, 32, 20, 2); }
+static void q4_1_pack(const void *src, size_t stride, size_t rows, size_t cols, void *panel)
+{
+    format_pack32(src, stride, rows, cols, panel, 2, false);
+}
+
+const struct qtype qtype_q4_1 = { "q4_1", 3, 32, 20, q4_1_dequant, q4_1_quantize, q4_1_check,
+                                 q4_1_pack, PANEL_Q4M };
