@@ -118,6 +118,11 @@ typedef struct mat *hook_fn(void *user, struct run *r, enum hook_site site, unsi
 /* Told after every op; w is its first weight or NULL, x its first input or NULL. */
 typedef void observer_fn(void *user, const char *op, const struct weight *w, const struct mat *x, const struct mat *y);
 
+/* Trained cache entries (prefix tuning): k [prefix_rows, kv_heads·dk] as after rotation, v [prefix_rows, kv_heads·dv],
+ * before the first row of every sequence; made by ops of r. With a cache they are stored with a slot's first rows and
+ * count in its length. A windowed layer sees them only while they lie in its window. */
+typedef void prefix_fn(void *user, struct run *r, unsigned layer, struct mat **k, struct mat **v);
+
 struct run_options {
     struct pool *pool;
     struct kv_cache *cache;          /* NULL: every run stands alone (embedding, scoring, training) */
@@ -127,6 +132,9 @@ struct run_options {
     void *hook_user;
     observer_fn *observer;
     void *observer_user;
+    prefix_fn *prefix;
+    void *prefix_user;
+    size_t prefix_rows;
     bool tape;                       /* record, so that run_backward works; not together with a cache */
     bool checkpoint;                 /* with tape: layers keep only their input and are run again in backward */
     size_t max_bytes;                /* ceiling of the arena; 0 = none */
@@ -216,7 +224,8 @@ enum op_pool { POOL_MEAN, POOL_FIRST, POOL_LAST };
 struct mat *op_pool(struct run *r, enum op_pool kind, struct mat *x);         /* [n, d] -> [sequences, d], wanted rows only */
 
 /* Log-probability of each row's target under softmax(cap(x Wᵀ)), the [n, V] logits never kept: computed in
- * chunks of rows, again in backward. targets [x.rows]; a negative one gives 0 and no gradient. -> [n, 1] */
+ * chunks of rows, again in backward. targets [x.rows], NULL: rows.target of the wanted rows, which x then has; a negative
+ * one gives 0 and no gradient. -> [n, 1] */
 struct mat *op_logprob(struct run *r, const struct weight *w, float softcap, const int32_t *targets, struct mat *x);
 struct mat *op_weigh(struct run *r, const float *c, struct mat *x);           /* Σ c[i]·x.v[i] over all numbers -> [1, 1] */
 

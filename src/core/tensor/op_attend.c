@@ -1,0 +1,260 @@
+/* op_attend.c: the only op that looks at sequences: softmax(scale·q Kᵀ) V over what each row may see.
+ *
+ * With a cache, the rows' keys and values are first stored behind what their slots hold; without one, each sequence gets a
+ * small cache of its own for the length of the call. From there on both are the same: the kernel walks keys in tiles of 64
+ * counted from index 0 and never forms a T×T matrix, so a prompt read whole, in pieces or token by token gives the same bits.
+ *
+ * A piece of work is one sequence, one key-value head and 16 of its rows with all query heads that share that head.
+ * Backward recomputes each row's weights: dv_j += p_j do, ds_j = p_j (do·v_j − Σ p do·v), dq += s·ds_j k_j, dk_j += s·ds_j q. */
+#include <math.h>
+#include <string.h>
+#include "core/tensor/run.h"
+
+enum { ATTEND_ROWS = 16 };
+
+struct attend_piece {
+    const void *k, *v;
+    size_t ldv;
+    struct attend_query *queries;
+    size_t count;
+};
+struct attend_job {
+    struct run *r;
+    const struct attend_op *a;
+    struct attend_piece *pieces;
+    enum kv_type type;
+};
+
+static bool attend_shape(struct run *r, struct node *n)
+{
+    const struct attend_op *a = &n->args.attend;
+    if (n->in[0]->cols != a->heads * a->dk)
+        return shape_fail(r, n, "query columns", n->in[0]->cols, a->heads * a->dk);
+    if (n->in[1]->cols != a->kv_heads * a->dk)
+        return shape_fail(r, n, "key columns", n->in[1]->cols, a->kv_heads * a->dk);
+    if (n->in[2]->cols != a->kv_heads * a->dv)
+        return shape_fail(r, n, "value columns", n->in[2]->cols, a->kv_heads * a->dv);
+    for (unsigned i = 0; i < 3; i++)
+        if (n->in[i]->rows != r->rows->n)
+            return shape_fail(r, n, "rows", n->in[i]->rows, r->rows->n);
+    if (a->kv_heads == 0 || a->heads % a->kv_heads)
+        return shape_fail(r, n, "heads", a->heads, a->kv_heads);
+    if (a->dk > ATTEND_MAX_DIM || a->dv > ATTEND_MAX_DIM || a->dv % 16 || a->dk % 4)
+        return shape_fail(r, n, "head size", a->dk > a->dv ? a->dk : a->dv, ATTEND_MAX_DIM);
+    if (r->o.cache && !a->causal) {
+        run_fail(r, SOOTH_ERR_INTERNAL, "attention that is not causal cannot use a cache");
+        return false;
+    }
+    n->rows[0] = n->in[0]->rows;
+    n->cols[0] = a->heads * a->dv;
+    return true;
+}
+
+/* Keys [lo, hi) that row i of the group sees. */
+static void attend_span(const struct attend_op *a, const struct group *g, size_t i, size_t *lo, size_t *hi)
+{
+    size_t at = g->base + i;
+    *hi = a->causal ? at + 1 : g->base + g->count;
+    *lo = a->causal && a->window && at + 1 > a->window ? at + 1 - a->window : 0;
+}
+
+/* The prefix rows belong to the sequence's beginning: they are stored with its first rows. */
+static size_t prefix_here(const struct run *r, const struct node *n, const struct group *g)
+{
+    return n->n_in > 3 && (!r->o.cache || kv_cache_length(r->o.cache, g->seq) == 0) ? r->o.prefix_rows : 0;
+}
+
+static void store_head(const struct run *r, const struct node *n, const struct group *g, size_t head, enum kv_type type, void *k, void *v)
+{
+    const struct attend_op *a = &n->args.attend;
+    size_t prefix = prefix_here(r, n, g), kc = a->kv_heads * a->dk, vc = a->kv_heads * a->dv;
+    for (size_t i = 0; i < prefix; i++) {
+        kv_store_key(type, k, i, n->in[3]->v + i * kc + head * a->dk, a->dk);
+        kv_store_value(type, v, a->dv, i, n->in[4]->v + i * vc + head * a->dv, a->dv);
+    }
+    for (size_t i = 0; i < g->count; i++) {
+        kv_store_key(type, k, g->base + i, n->in[1]->v + (g->first + i) * kc + head * a->dk, a->dk);
+        kv_store_value(type, v, a->dv, g->base + i, n->in[2]->v + (g->first + i) * vc + head * a->dv, a->dv);
+    }
+}
+
+/* Where a head's keys and values lie after they have been stored. */
+static bool place_head(struct run *r, struct node *n, const struct group *g, size_t head, const void **k, const void **v)
+{
+    const struct attend_op *a = &n->args.attend;
+    void *keys, *values;
+    enum kv_type type = KV_F32;
+    if (r->o.cache) {
+        type = kv_cache_type(r->o.cache);
+        keys = kv_cache_keys(r->o.cache, g->seq, a->layer, head);
+        values = kv_cache_values(r->o.cache, g->seq, a->layer, head);
+    } else {
+        size_t length = g->base + g->count;
+        keys = arena_alloc(&r->arena, kv_key_bytes(type, length, a->dk));
+        values = arena_alloc(&r->arena, length * a->dv * sizeof(float));
+        if (!keys || !values)
+            return false;
+    }
+    store_head(r, n, g, head, type, keys, values);
+    *k = keys;
+    *v = values;
+    return true;
+}
+
+/* The pieces of one sequence and head. */
+static size_t cut_pieces(struct run *r, struct node *n, const struct group *g, size_t head, const void *k, const void *v,
+                         struct attend_piece *out, struct attend_query **next)
+{
+    const struct attend_op *a = &n->args.attend;
+    size_t share = a->heads / a->kv_heads, pieces = 0;
+    for (size_t from = 0; from < g->count; from += ATTEND_ROWS) {
+        struct attend_piece *p = &out[pieces++];
+        size_t to = from + ATTEND_ROWS < g->count ? from + ATTEND_ROWS : g->count;
+        *p = (struct attend_piece){k, v, a->dv, *next, 0};
+        for (size_t i = from; i < to; i++)
+            for (size_t s = 0; s < share; s++) {
+                size_t lo, hi, row = g->first + i, h = head * share + s;
+                attend_span(a, g, i, &lo, &hi);
+                p->queries[p->count++] = (struct attend_query){n->in[0]->v + (row * a->heads + h) * a->dk,
+                                                               n->out[0]->v + (row * a->heads + h) * a->dv, (uint32_t)lo, (uint32_t)hi};
+            }
+        *next += p->count;
+    }
+    return pieces;
+}
+
+static void attend_tile(void *ctx, size_t tile, unsigned worker)
+{
+    struct attend_job *j = ctx;
+    const struct attend_piece *p = &j->pieces[tile];
+    struct attend a = {.queries = p->queries, .count = p->count, .k = p->k, .v = p->v, .ldv = p->ldv, .type = j->type,
+                       .dk = j->a->dk, .dv = j->a->dv, .scale = j->a->scale, .softcap = j->a->softcap};
+    j->r->k->attend(&a);
+}
+
+static void attend_forward(struct run *r, struct node *n)
+{
+    const struct attend_op *a = &n->args.attend;
+    struct arena_mark mark = arena_mark(&r->arena);
+    size_t most = r->n_groups + r->rows->n / ATTEND_ROWS + 1, pieces = 0;
+    double work = 0;
+    struct attend_query *queries = run_scratch(r, r->rows->n * a->heads, sizeof *queries), *next = queries;
+    struct attend_piece *piece = run_scratch(r, (most + r->n_groups) * a->kv_heads, sizeof *piece);
+    if (!queries || !piece)
+        return;
+    for (size_t i = 0; i < r->n_groups; i++)
+        for (size_t head = 0; head < a->kv_heads; head++) {
+            const struct group *g = &r->groups[i];
+            const void *k, *v;
+            if (!place_head(r, n, g, head, &k, &v)) {
+                run_fail(r, SOOTH_ERR_NOMEM, "out of memory for the keys of %zu tokens", g->count);
+                return;
+            }
+            pieces += cut_pieces(r, n, g, head, k, v, piece + pieces, &next);
+            work += (double)g->count * (double)(g->base + g->count) * (double)(a->dk + a->dv) * (double)(a->heads / a->kv_heads);
+        }
+    struct attend_job j = {r, a, piece, r->o.cache ? kv_cache_type(r->o.cache) : KV_F32};
+    run_tiles(r, pieces, work, attend_tile, &j);
+    arena_reset(&r->arena, mark);
+}
+
+/* ---- backward ---- */
+
+struct back_head {
+    struct run *r;
+    struct node *n;
+    float *dq, *dk, *dv, *dpk, *dpv; /* of q, k, v and the prefix; NULL = not wanted */
+    size_t longest;
+    float *scratch;                  /* [tiles][2 * longest] */
+};
+
+/* Row j of the keys (or values) of a sequence: the prefix first. */
+static const float *seen(const struct mat *m, const struct mat *prefix, const struct group *g, size_t j, size_t head, size_t d)
+{
+    return j < g->base ? prefix->v + j * m->cols + head * d : m->v + (g->first + j - g->base) * m->cols + head * d;
+}
+
+static float *seen_grad(float *dm, float *dp, const struct group *g, size_t j, size_t cols, size_t head, size_t d)
+{
+    float *base = j < g->base ? dp : dm;
+    size_t row = j < g->base ? j : g->first + j - g->base;
+    return base ? base + row * cols + head * d : NULL;
+}
+
+static void back_row(const struct back_head *b, const struct group *g, size_t i, size_t h, float *p, float *dp)
+{
+    const struct node *n = b->n;
+    const struct attend_op *a = &n->args.attend;
+    const struct kernel *k = b->r->k;
+    size_t lo, hi, head = h / (a->heads / a->kv_heads), row = g->first + i;
+    const float *q = n->in[0]->v + (row * a->heads + h) * a->dk, *dy = n->out[0]->g + (row * a->heads + h) * a->dv;
+    float *dq = b->dq ? b->dq + (row * a->heads + h) * a->dk : NULL, mean = 0;
+    attend_span(a, g, i, &lo, &hi);
+    for (size_t j = lo; j < hi; j++) {
+        float s = a->scale * k->dot(q, seen(n->in[1], n->in[3], g, j, head, a->dk), a->dk);
+        p[j] = a->softcap > 0 ? a->softcap * tanhf(s / a->softcap) : s;
+        dp[j] = k->dot(dy, seen(n->in[2], n->in[4], g, j, head, a->dv), a->dv);
+        if (a->softcap > 0)
+            dp[b->longest + j] = 1 - (p[j] / a->softcap) * (p[j] / a->softcap);
+    }
+    k->softmax(p + lo, p + lo, hi - lo);
+    for (size_t j = lo; j < hi; j++)
+        mean += p[j] * dp[j];
+    for (size_t j = lo; j < hi; j++) {
+        float ds = p[j] * (dp[j] - mean) * a->scale * (a->softcap > 0 ? dp[b->longest + j] : 1);
+        float *dk = seen_grad(b->dk, b->dpk, g, j, n->in[1]->cols, head, a->dk), *dv = seen_grad(b->dv, b->dpv, g, j, n->in[2]->cols, head, a->dv);
+        if (dv)
+            k->axpy(dv, p[j], dy, a->dv);
+        if (dk)
+            k->axpy(dk, ds, q, a->dk);
+        if (dq)
+            k->axpy(dq, ds, seen(n->in[1], n->in[3], g, j, head, a->dk), a->dk);
+    }
+}
+
+/* One key-value head: its rows' gradients belong to nobody else, prefix gradients included. */
+static void back_tile(void *ctx, size_t tile, unsigned worker)
+{
+    const struct back_head *b = ctx;
+    const struct attend_op *a = &b->n->args.attend;
+    size_t share = a->heads / a->kv_heads;
+    float *p = b->scratch + tile * 3 * b->longest;
+    for (size_t gi = 0; gi < b->r->n_groups; gi++)
+        for (size_t i = 0; i < b->r->groups[gi].count; i++)
+            for (size_t s = 0; s < share; s++)
+                back_row(b, &b->r->groups[gi], i, tile * share + s, p, p + b->longest);
+}
+
+static void attend_backward(struct run *r, struct node *n)
+{
+    struct back_head b = {.r = r, .n = n};
+    double work = 0;
+    b.dq = node_grad(r, n, 0);
+    b.dk = node_grad(r, n, 1);
+    b.dv = node_grad(r, n, 2);
+    b.dpk = n->n_in > 3 ? node_grad(r, n, 3) : NULL;
+    b.dpv = n->n_in > 3 ? node_grad(r, n, 4) : NULL;
+    for (size_t i = 0; i < r->n_groups; i++) {
+        size_t length = r->groups[i].base + r->groups[i].count;
+        b.longest = length > b.longest ? length : b.longest;
+        work += (double)length * (double)length * (double)n->in[0]->cols;
+    }
+    struct arena_mark mark = arena_mark(&r->arena);
+    b.scratch = run_scratch(r, n->args.attend.kv_heads * 3, b.longest * sizeof(float));
+    if (b.scratch)
+        run_tiles(r, n->args.attend.kv_heads, work, back_tile, &b);
+    arena_reset(&r->arena, mark);
+}
+
+const struct op op_row_attend = {"attend", "softmax attention over sequences and their cache", attend_shape, attend_forward, attend_backward};
+
+struct mat *op_attend(struct run *r, const struct attend_op *a, struct mat *q, struct mat *k, struct mat *v)
+{
+    struct node n = {.op = &op_row_attend, .in = {q, k, v}, .n_in = 3};
+    n.args.attend = *a;
+    if (r->o.prefix && r->o.prefix_rows && !r->failed) {
+        r->o.prefix(r->o.prefix_user, r, a->layer, &n.in[3], &n.in[4]);
+        n.n_in = 5;
+    }
+    return op_call(r, &n);
+}

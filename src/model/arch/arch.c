@@ -1,0 +1,297 @@
+/* arch.c: the table of architectures; loading a model; the four forwards everybody uses. */
+#include "model/arch/arch.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "core/base/alloc.h"
+#include "core/base/checked.h"
+#include "core/base/error.h"
+#include "model/arch/arch_model.h"
+
+#define ROW(x) extern const struct arch_row arch_##x;
+#include "model/arch/arch_rows.inc"
+#undef ROW
+
+static const struct arch_row *const arch_rows[] = {
+#define ROW(x) &arch_##x,
+#include "model/arch/arch_rows.inc"
+#undef ROW
+};
+
+const char *arch_name_at(size_t i, const char **note)
+{
+    if (i >= sizeof arch_rows / sizeof *arch_rows)
+        return NULL;
+    if (note)
+        *note = arch_rows[i]->note;
+    return arch_rows[i]->name;
+}
+
+static const struct arch_row *row_find(const char *arch, bool gguf)
+{
+    for (size_t i = 0; i < sizeof arch_rows / sizeof *arch_rows; i++) {
+        const char *name = gguf ? arch_rows[i]->gguf_arch : arch_rows[i]->hf_arch;
+        if (name && strcmp(name, arch) == 0)
+            return arch_rows[i];
+    }
+    return NULL;
+}
+
+/* ---- facts ---- */
+
+static const char *key_of(const struct arch_model *m, const char *name, char out[128])
+{
+    snprintf(out, 128, "%s.%s", tensor_file_string(m->file, "general.architecture", ""), name);
+    return out;
+}
+
+uint64_t arch_uint(const struct arch_model *m, const char *name, uint64_t fallback)
+{
+    char key[128];
+    return tensor_file_uint(m->file, key_of(m, name, key), fallback);
+}
+
+double arch_real(const struct arch_model *m, const char *name, double fallback)
+{
+    char key[128];
+    return tensor_file_float(m->file, key_of(m, name, key), fallback);
+}
+
+const char *arch_text(const struct arch_model *m, const char *name, const char *fallback)
+{
+    char key[128];
+    return tensor_file_string(m->file, key_of(m, name, key), fallback);
+}
+
+/* ---- configuration ---- */
+
+static const struct {
+    const char *key;
+    size_t offset;
+    uint64_t most;
+} needed[] = {
+    {"block_count", offsetof(struct arch_info, layers), 1000},
+    {"embedding_length", offsetof(struct arch_info, dim), 65536},
+    {"feed_forward_length", offsetof(struct arch_info, ff), 1 << 20},
+    {"attention.head_count", offsetof(struct arch_info, heads), 1024},
+    {"context_length", offsetof(struct arch_info, context), (uint64_t)1 << 28},
+};
+
+static enum sooth_status number_out(const char *key, uint64_t v, struct sooth_error *err)
+{
+    if (v == 0)
+        return err_set(err, SOOTH_ERR_FORMAT, "the model's files do not say '%s'", key);
+    return err_set(err, SOOTH_ERR_FORMAT, "'%s' is %llu, which no model has", key, (unsigned long long)v);
+}
+
+/* The vocabulary is as long as the embedding table: some files state another number, some none. */
+static size_t vocabulary(const struct arch_model *m)
+{
+    static const char *const names[] = {"token_embd.weight", "model.embed_tokens.weight", "embed_tokens.weight", "embeddings.word_embeddings.weight",
+                                        "bert.embeddings.word_embeddings.weight", "roberta.embeddings.word_embeddings.weight",
+                                        "language_model.model.embed_tokens.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct file_tensor *t = tensor_file_find(m->file, names[i]);
+        if (t)
+            return (size_t)t->dims[1];
+    }
+    return (size_t)arch_uint(m, "vocab_size", 0);
+}
+
+static enum sooth_status configure(struct arch_model *m, struct sooth_error *err)
+{
+    struct arch_info *i = &m->info;
+    i->arch = m->row->name;
+    i->decoder = m->row->decoder;
+    for (size_t n = 0; n < sizeof needed / sizeof *needed; n++) {
+        uint64_t v = arch_uint(m, needed[n].key, 0);
+        if (v == 0 || v > needed[n].most)
+            return number_out(needed[n].key, v, err);
+        *(size_t *)((char *)i + needed[n].offset) = (size_t)v;
+    }
+    i->kv_heads = (size_t)arch_uint(m, "attention.head_count_kv", i->heads);
+    i->head_dim = (size_t)arch_uint(m, "attention.key_length", i->dim / i->heads);
+    i->vocab = vocabulary(m);
+    i->window = (size_t)arch_uint(m, "attention.sliding_window", 0);
+    m->types = (size_t)arch_uint(m, "token_type_count", 2);
+    m->positions = i->context;
+    if (i->kv_heads == 0 || i->kv_heads > i->heads || i->heads % i->kv_heads)
+        return number_out("attention.head_count_kv", i->kv_heads ? i->kv_heads : 1 << 30, err);
+    if (i->head_dim == 0 || i->head_dim > ATTEND_MAX_DIM || i->head_dim % 4)
+        return number_out("attention.key_length", i->head_dim ? i->head_dim : 1 << 30, err);
+    if (i->vocab == 0 || i->vocab > INT32_MAX)
+        return number_out("vocab_size", i->vocab, err);
+    m->eps = (float)arch_real(m, m->row->decoder ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", m->row->decoder ? 1e-6 : 1e-12);
+    m->scale = (float)arch_real(m, "attention.scale", 1 / sqrt((double)i->head_dim));
+    m->attn_softcap = (float)arch_real(m, "attn_logit_softcapping", 0);
+    m->final_softcap = (float)arch_real(m, "final_logit_softcapping", 0);
+    if (!(m->eps >= 0) || !(m->scale > 0) || !(m->attn_softcap >= 0) || !(m->final_softcap >= 0))
+        return err_set(err, SOOTH_ERR_FORMAT, "a norm's epsilon or an attention scale is not a positive number");
+    static const enum arch_pool pools[] = {ARCH_POOL_NONE, ARCH_POOL_MEAN, ARCH_POOL_FIRST, ARCH_POOL_LAST};
+    uint64_t pool = arch_uint(m, "pooling_type", m->row->decoder ? 0 : 1);
+    i->pool = pool < 4 ? pools[pool] : ARCH_POOL_MEAN;
+    return m->row->configure(m, err);
+}
+
+/* ---- packing ---- */
+
+/* Tables that are only looked up stay in file form. */
+static bool is_product(const struct arch_model *m, const struct arch_weight *w)
+{
+    const struct arch_top *t = &m->top;
+    if (w->vector || w->weight == t->position_embd || w->weight == t->type_embd)
+        return false;
+    return w->weight != t->token_embd || (m->row->decoder && !t->output);
+}
+
+static enum sooth_status plan(struct arch_model *m, const struct arch_options *o, struct sooth_error *err)
+{
+    uint64_t bytes = m->arena.used, by_type[64] = {0}, most = 0;
+    for (size_t i = 0; i < m->list.count; i++) {
+        const struct qmat *q = &m->list.items[i].weight->q;
+        size_t panels = (q->rows + PANEL_ROWS - 1) / PANEL_ROWS, size = 0;
+        enum panel_kind kind = o->compute == QMAT_INT8 && q->type->panel <= PANEL_BF16 && q->cols % 32 == 0 ? PANEL_Q8 : (enum panel_kind)q->type->panel;
+        if (!o->no_pack && is_product(m, &m->list.items[i]))
+            bytes += (uint64_t)panels * panel_bytes(kind, q->cols);
+        if (qtype_bytes(q->type, q->rows, q->cols, &size) && q->type->id < 64 && !m->list.items[i].vector && (by_type[q->type->id] += size) > most) {
+            most = by_type[q->type->id];
+            m->info.type = q->type;
+        }
+    }
+    m->info.memory_bytes = bytes;
+    if (o->max_bytes && bytes > o->max_bytes)
+        return err_set(err, SOOTH_ERR_NOMEM, "the model needs %.1f MB of memory, over the ceiling of %.1f MB", (double)bytes / 1e6, (double)o->max_bytes / 1e6);
+    return SOOTH_OK;
+}
+
+static enum sooth_status pack(struct arch_model *m, const struct arch_options *o, struct sooth_error *err)
+{
+    for (size_t i = 0; i < m->list.count && !o->no_pack; i++) {
+        struct qmat *q = (struct qmat *)&m->list.items[i].weight->q; /* ours until the model is handed out */
+        if (!is_product(m, &m->list.items[i]))
+            continue;
+        size_t bad = qtype_check(q->type, q->data, q->rows * q->cols);
+        if (bad != SIZE_MAX)
+            return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' holds a number that is not finite, near index %zu", m->list.items[i].weight->name, bad);
+        enum sooth_status status = qmat_pack(q, o->pool, o->compute, err);
+        if (status)
+            return status;
+        qmat_drop_source(q);
+    }
+    return SOOTH_OK;
+}
+
+enum sooth_status arch_load(const struct tensor_file *f, const struct arch_options *options, struct arch_model **out, struct sooth_error *err)
+{
+    static const struct arch_options none;
+    const struct arch_options *o = options ? options : &none;
+    const char *arch = tensor_file_string(f, "general.architecture", NULL);
+    *out = NULL;
+    if (!arch)
+        return err_set(err, SOOTH_ERR_FORMAT, "'%s' does not say its architecture", tensor_file_path(f));
+    const struct arch_row *row = row_find(arch, strcmp(tensor_file_format(f), "safetensors") != 0);
+    if (!row) {
+        err_set(err, SOOTH_ERR_UNSUPPORTED, "architecture '%s' is not known", arch);
+        return err_hint(err, "'sooth list arch' shows those that are");
+    }
+    struct arch_model *m = mem_calloc(1, sizeof *m);
+    if (!m)
+        return err_nomem(err);
+    m->row = row;
+    m->file = f;
+    arena_init(&m->arena, (size_t)1 << 32);
+    enum sooth_status status = configure(m, err);
+    if (!status)
+        status = arch_weights_load(m, err);
+    if (!status)
+        status = plan(m, o, err);
+    if (!status)
+        status = pack(m, o, err);
+    if (status) {
+        arch_free(m);
+        return status;
+    }
+    *out = m;
+    return SOOTH_OK;
+}
+
+void arch_free(struct arch_model *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < m->list.count; i++)
+        qmat_release((struct qmat *)&m->list.items[i].weight->q);
+    vec_free(&m->list);
+    arena_release(&m->arena);
+    mem_free(m);
+}
+
+const struct arch_info *arch_info(const struct arch_model *m)
+{
+    return &m->info;
+}
+
+size_t arch_weights(const struct arch_model *m)
+{
+    return m->list.count;
+}
+
+const struct arch_weight *arch_weight_at(const struct arch_model *m, size_t i)
+{
+    return &m->list.items[i];
+}
+
+const struct weight *arch_weight_find(const struct arch_model *m, const char *gguf_name)
+{
+    for (size_t i = 0; i < m->list.count; i++)
+        if (strcmp(m->list.items[i].weight->name, gguf_name) == 0)
+            return m->list.items[i].weight;
+    return NULL;
+}
+
+/* ---- forwards ---- */
+
+static const struct weight *head(const struct arch_model *m)
+{
+    return m->top.output ? m->top.output : m->top.token_embd;
+}
+
+struct mat *arch_hidden(const struct arch_model *m, struct run *r)
+{
+    return m->row->hidden(m, r);
+}
+
+struct mat *arch_logits(const struct arch_model *m, struct run *r, struct mat *h)
+{
+    if (!m->row->decoder) {
+        run_fail(r, SOOTH_ERR_UNSUPPORTED, "an encoder has no logits");
+        return NULL;
+    }
+    struct mat *z = op_linear(r, head(m), NULL, h);
+    return m->final_softcap > 0 ? op_softcap(r, m->final_softcap, z) : z;
+}
+
+struct mat *arch_logprobs(const struct arch_model *m, struct run *r, struct mat *h)
+{
+    if (!m->row->decoder) {
+        run_fail(r, SOOTH_ERR_UNSUPPORTED, "an encoder has no logits");
+        return NULL;
+    }
+    return op_logprob(r, head(m), m->final_softcap, NULL, h);
+}
+
+struct mat *arch_pooled(const struct arch_model *m, struct run *r, struct mat *h)
+{
+    enum op_pool kind = m->info.pool == ARCH_POOL_FIRST ? POOL_FIRST : m->info.pool == ARCH_POOL_LAST ? POOL_LAST : POOL_MEAN;
+    return op_unit(r, op_pool(r, kind, h));
+}
+
+enum sooth_status arch_cache_new(const struct arch_model *m, size_t n_seq, size_t n_ctx, enum kv_type type, struct kv_cache **out, struct sooth_error *err)
+{
+    struct kv_shape shape = {m->info.layers, m->info.kv_heads, m->info.head_dim, m->info.head_dim};
+    *out = NULL;
+    if (!m->row->decoder)
+        return err_set(err, SOOTH_ERR_ARG, "an encoder needs no cache");
+    *out = kv_cache_new(&shape, n_seq, n_ctx, type);
+    return *out ? SOOTH_OK : err_nomem(err);
+}

@@ -1,0 +1,68 @@
+/* arch_model.h: inside of a loaded model; private to this folder. */
+#ifndef ARCH_ARCH_MODEL_H
+#define ARCH_ARCH_MODEL_H
+#include "core/base/arena.h"
+#include "core/base/vec.h"
+#include "model/arch/arch.h"
+#include "model/file/file.h"
+
+/* The weights of one block; NULL where the architecture or the file has none. */
+struct arch_block {
+    const struct weight *attn_norm, *q, *k, *v, *o, *q_bias, *k_bias, *v_bias, *o_bias;
+    const struct weight *q_norm, *k_norm, *post_attn_norm;
+    const struct weight *ffn_norm, *gate, *up, *down, *up_bias, *down_bias, *post_ffn_norm;
+    const struct weight *attn_out_norm, *attn_out_norm_bias, *out_norm, *out_norm_bias; /* after the residual (BERT) */
+};
+/* Outside the blocks. */
+struct arch_top {
+    const struct weight *token_embd, *position_embd, *type_embd, *embd_norm, *embd_norm_bias, *output_norm, *output;
+};
+
+struct arch_model {
+    const struct arch_row *row;
+    const struct tensor_file *file;
+    struct arch_info info;
+    struct arena arena;           /* vectors, names, the list */
+    struct arch_top top;
+    struct arch_block *blocks;
+    VEC(struct arch_weight) list;
+    float eps, scale, attn_softcap, final_softcap;
+    size_t types, positions, position_offset; /* rows of the tables; what is added to a position */
+    struct rope rope, rope_local;
+    uint8_t *local;               /* [layers] 1: sliding window and rope_local; NULL: all global */
+};
+
+/* Where the weights of a row of the parameter list go. Shapes in symbols: d width, f feed-forward, q heads·head size, k key-value
+ * heads·head size, h head size, v vocabulary, t token types, p positions; rows 0: a vector. */
+struct arch_param {
+    const char *role, *gguf, *hf; /* without "blk.N." and the block prefix of HF */
+    char rows, cols;
+    enum arch_init init;
+    size_t offset;                /* of the pointer in arch_block or arch_top */
+    bool optional, plus_one;      /* plus_one: safetensors hold g, the model wants 1 + g */
+};
+#define BLOCK(f) offsetof(struct arch_block, f)
+#define TOP(f) offsetof(struct arch_top, f)
+
+struct arch_row {
+    const char *name, *note;
+    const char *gguf_arch, *hf_arch;         /* general.architecture in either container; NULL: not there */
+    const char *hf_block, *hf_prefixes[3];   /* "model.layers.%d."; prefixes that may stand before every name */
+    bool decoder;
+    const struct arch_param *params, *tops;  /* ended by a NULL role */
+    enum sooth_status (*configure)(struct arch_model *m, struct sooth_error *err); /* what is the architecture's own */
+    struct mat *(*hidden)(const struct arch_model *m, struct run *r);              /* all rows, final norm included */
+};
+
+/* A fact "{arch}.{name}" of the model's file. */
+uint64_t arch_uint(const struct arch_model *m, const char *name, uint64_t fallback);
+double arch_real(const struct arch_model *m, const char *name, double fallback);
+const char *arch_text(const struct arch_model *m, const char *name, const char *fallback);
+
+/* Finds, checks and wires every weight of the row's list (params.c). */
+enum sooth_status arch_weights_load(struct arch_model *m, struct sooth_error *err);
+
+/* Angles a position (rope.c). `local`: the base of sliding-window layers, which are never scaled. */
+enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, size_t context, struct rope *out, struct sooth_error *err);
+bool arch_is_gguf(const struct arch_model *m); /* names and conventions of GGUF (E5S1 follows them) */
+#endif

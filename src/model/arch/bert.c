@@ -1,0 +1,92 @@
+/* bert.c: BERT and XLM-RoBERTa encoders: learned positions, LayerNorm after each residual, GELU, attention both ways.
+ *
+ * They differ in two things. XLM-R's table of positions begins with two rows that are never used, so a text starts at position 2;
+ * GGUF leaves those rows out and calls both "bert". And XLM-R has one token type. */
+#include <math.h>
+#include <string.h>
+#include "core/base/error.h"
+#include "model/arch/arch_model.h"
+
+static const struct arch_param tops[] = {
+    {"token_embd", "token_embd.weight", "embeddings.word_embeddings.weight", 'v', 'd', INIT_NORMAL, TOP(token_embd), false, false},
+    {"position_embd", "position_embd.weight", "embeddings.position_embeddings.weight", 'p', 'd', INIT_NORMAL, TOP(position_embd), false, false},
+    {"token_types", "token_types.weight", "embeddings.token_type_embeddings.weight", 't', 'd', INIT_NORMAL, TOP(type_embd), true, false},
+    {"token_embd_norm", "token_embd_norm.weight", "embeddings.LayerNorm.weight", 0, 'd', INIT_ONE, TOP(embd_norm), false, false},
+    {"token_embd_norm_bias", "token_embd_norm.bias", "embeddings.LayerNorm.bias", 0, 'd', INIT_ZERO, TOP(embd_norm_bias), false, false},
+    {0},
+};
+static const struct arch_param params[] = {
+    {"attn_q", "attn_q.weight", "attention.self.query.weight", 'q', 'd', INIT_NORMAL, BLOCK(q), false, false},
+    {"attn_q_bias", "attn_q.bias", "attention.self.query.bias", 0, 'q', INIT_ZERO, BLOCK(q_bias), false, false},
+    {"attn_k", "attn_k.weight", "attention.self.key.weight", 'k', 'd', INIT_NORMAL, BLOCK(k), false, false},
+    {"attn_k_bias", "attn_k.bias", "attention.self.key.bias", 0, 'k', INIT_ZERO, BLOCK(k_bias), false, false},
+    {"attn_v", "attn_v.weight", "attention.self.value.weight", 'k', 'd', INIT_NORMAL, BLOCK(v), false, false},
+    {"attn_v_bias", "attn_v.bias", "attention.self.value.bias", 0, 'k', INIT_ZERO, BLOCK(v_bias), false, false},
+    {"attn_output", "attn_output.weight", "attention.output.dense.weight", 'd', 'q', INIT_NORMAL, BLOCK(o), false, false},
+    {"attn_output_bias", "attn_output.bias", "attention.output.dense.bias", 0, 'd', INIT_ZERO, BLOCK(o_bias), false, false},
+    {"attn_output_norm", "attn_output_norm.weight", "attention.output.LayerNorm.weight", 0, 'd', INIT_ONE, BLOCK(attn_out_norm), false, false},
+    {"attn_output_norm_bias", "attn_output_norm.bias", "attention.output.LayerNorm.bias", 0, 'd', INIT_ZERO, BLOCK(attn_out_norm_bias), false, false},
+    {"ffn_up", "ffn_up.weight", "intermediate.dense.weight", 'f', 'd', INIT_NORMAL, BLOCK(up), false, false},
+    {"ffn_up_bias", "ffn_up.bias", "intermediate.dense.bias", 0, 'f', INIT_ZERO, BLOCK(up_bias), false, false},
+    {"ffn_down", "ffn_down.weight", "output.dense.weight", 'd', 'f', INIT_NORMAL, BLOCK(down), false, false},
+    {"ffn_down_bias", "ffn_down.bias", "output.dense.bias", 0, 'd', INIT_ZERO, BLOCK(down_bias), false, false},
+    {"layer_output_norm", "layer_output_norm.weight", "output.LayerNorm.weight", 0, 'd', INIT_ONE, BLOCK(out_norm), false, false},
+    {"layer_output_norm_bias", "layer_output_norm.bias", "output.LayerNorm.bias", 0, 'd', INIT_ZERO, BLOCK(out_norm_bias), false, false},
+    {0},
+};
+
+static enum sooth_status bert_configure(struct arch_model *m, struct sooth_error *err)
+{
+    return SOOTH_OK;
+}
+
+static enum sooth_status xlmr_configure(struct arch_model *m, struct sooth_error *err)
+{
+    if (m->positions <= 2)
+        return err_set(err, SOOTH_ERR_FORMAT, "an XLM-RoBERTa model with %zu positions", m->positions);
+    m->position_offset = 2;
+    m->info.context = m->positions - 2;
+    return SOOTH_OK;
+}
+
+/* x [n, dim] -> [n, dim] */
+static struct mat *bert_block(struct run *r, const void *model, unsigned layer, struct mat *x)
+{
+    const struct arch_model *m = model;
+    const struct arch_block *b = &m->blocks[layer];
+    const struct arch_info *i = &m->info;
+    struct mat *qkv[3];
+    struct attend_op attend = {.layer = layer, .heads = i->heads, .kv_heads = i->kv_heads, .dk = i->head_dim, .dv = i->head_dim, .scale = m->scale};
+
+    op_linears(r, 3, (const struct weight *[]){b->q, b->k, b->v}, (const struct weight *[]){b->q_bias, b->k_bias, b->v_bias}, x, qkv);
+    struct mat *a = run_hook(r, HOOK_HEADS, layer, op_attend(r, &attend, qkv[0], qkv[1], qkv[2])); /* [n, heads·head] */
+    a = run_hook(r, HOOK_ATTEND, layer, op_linear(r, b->o, b->o_bias, a));                         /* [n, dim] */
+    x = op_layernorm(r, b->attn_out_norm, b->attn_out_norm_bias, m->eps, op_add(r, x, a));
+    struct mat *h = op_act(r, ACT_GELU, op_linear(r, b->up, b->up_bias, x));                       /* [n, ff] */
+    h = run_hook(r, HOOK_FF_HIDDEN, layer, h);
+    h = run_hook(r, HOOK_FF, layer, op_linear(r, b->down, b->down_bias, h));                       /* [n, dim] */
+    return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, op_add(r, x, h)));
+}
+
+static struct mat *bert_hidden(const struct arch_model *m, struct run *r)
+{
+    struct mat *x = op_embed(r, m->top.token_embd, IDS_TOKEN, 0);
+    if (m->top.type_embd)
+        x = op_add(r, x, op_embed(r, m->top.type_embd, IDS_TYPE, 0));
+    x = op_add(r, x, op_embed(r, m->top.position_embd, IDS_POSITION, (int64_t)m->position_offset));
+    x = run_hook(r, HOOK_EMBED, 0, op_layernorm(r, m->top.embd_norm, m->top.embd_norm_bias, m->eps, x));
+    for (unsigned l = 0; l < m->info.layers; l++)
+        x = op_layer(r, bert_block, m, l, x);
+    return op_wanted(r, x);
+}
+
+const struct arch_row arch_bert = {
+    .name = "bert", .note = "BERT encoders: MiniLM, bge; GGUF's name for XLM-R too", .gguf_arch = "bert", .hf_arch = "bert",
+    .hf_block = "encoder.layer.", .hf_prefixes = {"bert."}, .decoder = false, .params = params, .tops = tops, .configure = bert_configure,
+    .hidden = bert_hidden,
+};
+const struct arch_row arch_xlmr = {
+    .name = "xlmr", .note = "XLM-RoBERTa encoders as safetensors: e5, bge-m3", .gguf_arch = NULL, .hf_arch = "xlm-roberta",
+    .hf_block = "encoder.layer.", .hf_prefixes = {"roberta.", "bert."}, .decoder = false, .params = params, .tops = tops, .configure = xlmr_configure,
+    .hidden = bert_hidden,
+};
