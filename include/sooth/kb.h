@@ -111,6 +111,8 @@ struct sooth_hit {
     char *page_label;          /* printed label where it differs, else NULL */
     size_t start, end;         /* byte offsets into the extracted text */
     char *text;                /* the chunk, exactly text[start, end) */
+    char **also;               /* other documents that hold the very same text */
+    size_t n_also;
 };
 struct sooth_hits { struct sooth_hit *items; size_t count; size_t candidates, reranked; double seconds; };
 /* query is text, never query syntax. */

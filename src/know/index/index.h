@@ -64,6 +64,7 @@ struct store_document {
     const char *hash;         /* SHA-256 of the source's bytes, hex */
     const char *parse;        /* what else decides the text: encoding override and the like; "" when none */
     const char *title, *format, *encoding; /* may be NULL */
+    const char *context_title; /* as it stands in the passages' contexts; NULL when it does not */
     const struct sooth_tag *tags;
     size_t n_tags;
     const char *text;
@@ -96,7 +97,7 @@ enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, si
 /* Strings live until the next call on the store. */
 struct store_doc_info {
     int64_t id;
-    const char *doc, *hash, *parse, *title, *format, *encoding, *tags, *added, *note; /* tags: a JSON object */
+    const char *doc, *hash, *parse, *title, *format, *encoding, *tags, *added, *note, *context_title; /* tags: a JSON object */
     size_t pages, chunks, text_len, source_bytes;
 };
 enum sooth_status store_find(struct store *s, const char *doc, struct store_doc_info *out, struct sooth_error *err);

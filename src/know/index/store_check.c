@@ -101,8 +101,8 @@ struct listing {
 static bool list_doc(void *user, const struct store_doc_info *d)
 {
     struct listing *l = user;
-    struct listed item = { d->id, mem_strdup(d->doc), mem_strdup(d->title), d->text_len };
-    return vec_push(&l->list, item) && item.doc && (item.title || !d->title);
+    struct listed item = { d->id, mem_strdup(d->doc), mem_strdup(d->context_title), d->text_len };
+    return vec_push(&l->list, item) && item.doc && (item.title || !d->context_title);
 }
 
 /* One passage against the text: its span, its hash, its terms. */

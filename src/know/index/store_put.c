@@ -194,13 +194,13 @@ static enum sooth_status document_write(struct store *s, const struct store_docu
     now_text(now);
     enum sooth_status status = tags_json(d->tags, d->n_tags, &tags) ? SOOTH_OK : err_nomem(err);
     if (status == SOOTH_OK && *id > 0)
-        status = sql_run(s, SQL_DOC_SET, err, "ttttttttiiiibi", d->hash, d->parse, d->title, d->format, d->encoding, tags.data, now,
-                         d->note, (int64_t)d->n_pages, (int64_t)chunks, (int64_t)d->text_len, (int64_t)d->source_bytes, d->blocks,
-                         d->blocks_len, *id);
+        status = sql_run(s, SQL_DOC_SET, err, "ttttttttiiiitbi", d->hash, d->parse, d->title, d->format, d->encoding, tags.data, now,
+                         d->note, (int64_t)d->n_pages, (int64_t)chunks, (int64_t)d->text_len, (int64_t)d->source_bytes,
+                         d->context_title, d->blocks, d->blocks_len, *id);
     else if (status == SOOTH_OK) {
-        status = sql_run(s, SQL_DOC_ADD, err, "tttttttttiiiib", d->doc, d->hash, d->parse, d->title, d->format, d->encoding,
+        status = sql_run(s, SQL_DOC_ADD, err, "tttttttttiiiitb", d->doc, d->hash, d->parse, d->title, d->format, d->encoding,
                          tags.data, now, d->note, (int64_t)d->n_pages, (int64_t)chunks, (int64_t)d->text_len,
-                         (int64_t)d->source_bytes, d->blocks, d->blocks_len);
+                         (int64_t)d->source_bytes, d->context_title, d->blocks, d->blocks_len);
         *id = sqlite3_last_insert_rowid(s->db);
     }
     buf_release(&tags);

@@ -20,6 +20,7 @@ static void doc_columns(sqlite3_stmt *q, struct store_doc_info *d)
     d->chunks = (size_t)sqlite3_column_int64(q, 11);
     d->text_len = (size_t)sqlite3_column_int64(q, 12);
     d->source_bytes = (size_t)sqlite3_column_int64(q, 13);
+    d->context_title = (const char *)sqlite3_column_text(q, 14);
 }
 
 enum sooth_status store_find(struct store *s, const char *doc, struct store_doc_info *out, struct sooth_error *err)
@@ -33,12 +34,12 @@ enum sooth_status store_find(struct store *s, const char *doc, struct store_doc_
     mem_free(s->found);
     s->found = NULL;
     doc_columns(q, out);
-    const char **texts[] = { &out->doc, &out->hash, &out->parse, &out->title, &out->format, &out->encoding, &out->tags, &out->added, &out->note };
+    const char **texts[] = { &out->doc, &out->hash, &out->parse, &out->title, &out->format, &out->encoding, &out->tags, &out->added, &out->note, &out->context_title };
     size_t total = 0, at = 0;
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 10; i++)
         total += *texts[i] ? strlen(*texts[i]) + 1 : 0;
     s->found = mem_alloc(total);
-    for (int i = 0; i < 9 && s->found; i++) {
+    for (int i = 0; i < 10 && s->found; i++) {
         if (!*texts[i])
             continue;
         size_t n = strlen(*texts[i]) + 1;

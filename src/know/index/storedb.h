@@ -12,13 +12,13 @@
     SQL(GENERATION, "SELECT value FROM meta WHERE key = 'generation'") \
     SQL(GENERATION_UP, "UPDATE meta SET value = value + 1 WHERE key = 'generation'") \
     SQL(DOC_FIND, "SELECT id, doc, hash, parse, title, format, encoding, tags, added, note, pages, chunks, text_len, " \
-                  "source_bytes FROM documents WHERE doc = ?") \
+                  "source_bytes, context_title FROM documents WHERE doc = ?") \
     SQL(DOC_LIST, "SELECT id, doc, hash, parse, title, format, encoding, tags, added, note, pages, chunks, text_len, " \
-                  "source_bytes FROM documents ORDER BY doc") \
+                  "source_bytes, context_title FROM documents ORDER BY doc") \
     SQL(DOC_ADD, "INSERT INTO documents(doc, hash, parse, title, format, encoding, tags, added, note, pages, chunks, " \
-                 "text_len, source_bytes, blocks) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)") \
+                 "text_len, source_bytes, context_title, blocks) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)") \
     SQL(DOC_SET, "UPDATE documents SET hash=?, parse=?, title=?, format=?, encoding=?, tags=?, added=?, note=?, " \
-                 "pages=?, chunks=?, text_len=?, source_bytes=?, blocks=? WHERE id=?") \
+                 "pages=?, chunks=?, text_len=?, source_bytes=?, context_title=?, blocks=? WHERE id=?") \
     SQL(DOC_TAGS, "UPDATE documents SET tags=? WHERE doc=?") \
     SQL(DOC_BLOCKS, "SELECT blocks FROM documents WHERE id=?") \
     SQL(DOC_DROP, "DELETE FROM documents WHERE id=?") \

@@ -365,7 +365,7 @@ static void pages_and_passages_read_back(void **state)
     vector_pack(v, DIM, vector);
     c.vector = vector;
     const struct sooth_tag tags[] = { { "year", "2023" }, { "kind", "x" }, { "year", "2024" } };
-    const struct store_document d = { .doc = "/d", .hash = "h", .parse = "", .title = "T", .text = text, .text_len = 27, .pages = pages,
+    const struct store_document d = { .doc = "/d", .hash = "h", .parse = "", .title = "T", .context_title = "T", .text = text, .text_len = 27, .pages = pages,
         .n_pages = 3, .tags = tags, .n_tags = 3, .blocks = "bb", .blocks_len = 2 };
     assert_int_equal(store_put(s, &d, &c, 1, false, NULL, NULL), SOOTH_OK);
     struct store_passage p;

@@ -1,0 +1,181 @@
+/* embedder.c: the two kinds of embedder behind one small interface.
+ *
+ * A model: everything goes to sooth/model.h. Its token limit counts the prefix and the model's own tokens ([CLS],
+ * [SEP], <s>, </s>); what is left for a passage is worked out once here.
+ *
+ * "hash": feature hashing (Weinberger et al., 2009). Each term of the full-text segmenter adds +1 or -1 at a place its
+ * key picks; the sum is made a unit vector. Texts that share words are near. It embeds what words say, not what they
+ * mean, needs no file, and is the same on every machine. A "token" is one term, four letters of it at most. */
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+#include "core/base/alloc.h"
+#include "core/base/error.h"
+#include "core/base/utf8.h"
+#include "core/base/unicode.h"
+#include "know/index/segment.h"
+#include "know/retrieve/retrieve.h"
+#include "sooth/model.h"
+
+enum { HASH_DIM = 256, HASH_LIMIT = 256, GOOD_TOKENS = 256, MARGIN = 2 };
+
+static atomic_uint_fast64_t passages_embedded;
+
+uint64_t embedder_calls(void)
+{
+    return atomic_load(&passages_embedded);
+}
+
+/* --- hash --------------------------------------------------------------------------------------------------- */
+
+static size_t hash_count(const struct embedder *e, const char *text, size_t len)
+{
+    size_t tokens = 0, run = 0;
+    for (size_t i = 0, size; i < len; i += size) {
+        uint32_t c = utf8_decode(text + i, len - i, &size);
+        bool word = c != UTF8_BAD && (uni_class(c) & (UNI_LETTER | UNI_NUMBER)) && !uni_is_cjk(c);
+        run = word ? run + 1 : 0;
+        tokens += word ? run % 4 == 1 : c != ' ' && c != '\n' && c != '\t';
+    }
+    return tokens;
+}
+
+static bool hash_term(void *user, enum term_kind kind, const char *term, size_t len)
+{
+    float *v = user;
+    uint64_t key = term_key(term, len);
+    v[key % HASH_DIM] += (key >> 32 & 1 ? 1.0f : -1.0f) * (kind == TERM_CHAR ? 0.3f : 1.0f);
+    return true;
+}
+
+static enum sooth_status hash_one(const char *text, size_t len, float *v, struct sooth_error *err)
+{
+    double sum = 0;
+    memset(v, 0, HASH_DIM * sizeof *v);
+    enum sooth_status status = segment_text(text, len, hash_term, v, err);
+    for (int i = 0; i < HASH_DIM; i++)
+        sum += (double)v[i] * v[i];
+    if (sum == 0)
+        v[0] = 1, sum = 1; /* nothing but punctuation */
+    for (int i = 0; i < HASH_DIM; i++)
+        v[i] /= (float)sqrt(sum);
+    return status;
+}
+
+static enum sooth_status hash_embed(const struct embedder *e, bool query, const char *const *texts, const size_t *lens, size_t n,
+                                    float *out, struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_OK;
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++)
+        status = hash_one(texts[i], lens[i], out + i * HASH_DIM, err);
+    if (!query)
+        atomic_fetch_add(&passages_embedded, n);
+    return status;
+}
+
+static enum sooth_status hash_rerank(const struct embedder *e, const char *query, size_t query_len, const char *const *passages,
+                                     const size_t *lens, size_t n, float *scores, struct sooth_error *err)
+{
+    float q[HASH_DIM], p[HASH_DIM];
+    enum sooth_status status = hash_one(query, query_len, q, err);
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
+        status = hash_one(passages[i], lens[i], p, err);
+        scores[i] = 0;
+        for (int j = 0; j < HASH_DIM; j++)
+            scores[i] += q[j] * p[j];
+    }
+    return status;
+}
+
+static const struct embedder hash_embedder = {
+    .name = "hash", .fingerprint = "hash-256-v1", .query_prefix = "", .passage_prefix = "", .dim = HASH_DIM, .limit = HASH_LIMIT,
+    .chunk_tokens = HASH_LIMIT, .count = hash_count, .embed = hash_embed, .rerank = hash_rerank,
+};
+
+/* --- models -------------------------------------------------------------------------------------------------- */
+
+static size_t model_count(const struct embedder *e, const char *text, size_t len)
+{
+    return sooth_count_tokens(e->model, text, len);
+}
+
+static enum sooth_status model_embed(const struct embedder *e, bool query, const char *const *texts, const size_t *lens, size_t n,
+                                     float *out, struct sooth_error *err)
+{
+    if (!query)
+        atomic_fetch_add(&passages_embedded, n);
+    return sooth_embed(e->model, query ? SOOTH_EMBED_QUERY : SOOTH_EMBED_PASSAGE, texts, lens, n, out, NULL, err);
+}
+
+static enum sooth_status model_rerank(const struct embedder *e, const char *query, size_t query_len, const char *const *passages,
+                                      const size_t *lens, size_t n, float *scores, struct sooth_error *err)
+{
+    return sooth_rerank(e->model, query, query_len, passages, lens, n, scores, err);
+}
+
+/* What the prefix and the model's own tokens take of its limit. */
+static size_t model_overhead(const struct sooth_model *model)
+{
+    const char *prefix = sooth_embed_prefix(model, SOOTH_EMBED_PASSAGE);
+    struct sooth_tokens tokens;
+    size_t n = MARGIN + sooth_count_tokens(model, prefix, strlen(prefix));
+    if (sooth_tokenize(model, prefix, strlen(prefix), true, false, &tokens, NULL) == SOOTH_OK) {
+        n = tokens.count > n ? tokens.count : n;
+        sooth_tokens_release(&tokens);
+    }
+    return n;
+}
+
+static enum sooth_status model_fill(struct embedder *e, const char *name, struct sooth_error *err)
+{
+    size_t limit = sooth_embed_limit(e->model), overhead = model_overhead(e->model);
+    e->name = mem_strdup(name);
+    if (!e->name)
+        return err_nomem(err);
+    e->fingerprint = sooth_model_fingerprint(e->model);
+    e->query_prefix = sooth_embed_prefix(e->model, SOOTH_EMBED_QUERY);
+    e->passage_prefix = sooth_embed_prefix(e->model, SOOTH_EMBED_PASSAGE);
+    e->dim = sooth_embed_dim(e->model);
+    if (e->dim == 0 || e->dim >= 1 << 16 || limit <= overhead + 16)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "model '%s' does not embed texts", name);
+    e->limit = limit - overhead;
+    e->chunk_tokens = e->limit < GOOD_TOKENS ? e->limit : GOOD_TOKENS;
+    e->count = model_count;
+    e->embed = model_embed;
+    e->rerank = model_rerank;
+    return SOOTH_OK;
+}
+
+enum sooth_status embedder_open(const char *name, unsigned threads, struct embedder **out, struct sooth_error *err)
+{
+    *out = NULL;
+    struct embedder *e = mem_calloc(1, sizeof *e);
+    if (!e)
+        return err_nomem(err);
+    if (strcmp(name, hash_embedder.name) == 0) {
+        *e = hash_embedder;
+        *out = e;
+        return SOOTH_OK;
+    }
+    const struct sooth_model_options options = { .threads = threads };
+    enum sooth_status status = sooth_model_open(name, &options, &e->model, err);
+    if (status == SOOTH_OK)
+        status = model_fill(e, name, err);
+    if (status != SOOTH_OK) {
+        embedder_close(e);
+        return status;
+    }
+    *out = e;
+    return SOOTH_OK;
+}
+
+void embedder_close(struct embedder *e)
+{
+    if (!e)
+        return;
+    if (e->model) {
+        mem_free((char *)e->name);
+        sooth_model_close(e->model);
+    }
+    mem_free(e);
+}

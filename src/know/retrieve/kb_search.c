@@ -1,0 +1,309 @@
+/* kb_search.c: from a question to ranked passages.
+ *
+ *   question -+-> vector search, best `deep` --+-> RRF -> candidates -> late interaction over the best 24 -> k
+ *             +-> BM25,          best `deep` --+
+ *
+ * Three numbers, each bounded: candidates (what fusion ranked), reranked (what late interaction read), k (what comes
+ * back). Everything is read in one transaction: a search sees the store at one moment.
+ *
+ * `score` is the store's similarity (vector.c), whatever the mode ranked by. In hybrid mode, where a passage may be
+ * first for its words, a passage shows the best similarity from its own rank on down, so that scores never rise down
+ * the list and never exceed a similarity that was measured; vector_score has the passage's own. In text mode the score
+ * is the BM25 score divided by its ceiling: the share of the question's weight that the passage covers.
+ *
+ * Passages of identical text (the same file twice) are one hit; its `also` names the other documents. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/base/alloc.h"
+#include "core/base/clock.h"
+#include "core/base/error.h"
+#include "know/retrieve/kbase.h"
+
+enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
+#define VECTOR_WEIGHT 1.0
+#define TEXT_WEIGHT 1.0
+#define RERANK_SHARE 0.5 /* of the final order; the rest is the fused score */
+
+struct candidate {
+    uint32_t slot;
+    double order;                       /* what the list is sorted by */
+    double vector, text, rerank;        /* NAN where the stage did not see it */
+    uint32_t vector_rank, text_rank;
+};
+
+struct search {
+    struct sooth_kb *kb;
+    const struct sooth_search_options *o;
+    const char *query;
+    size_t query_len, k, deep;
+    const struct embedder *e;
+    float *vector;                      /* of the question; NULL in text mode */
+    const struct snapshot *v;
+    unsigned char *allow;
+    struct candidate *list;
+    size_t n, reranked;
+    double ceiling;
+    struct sooth_error *err;
+};
+
+void sooth_search_options_init(struct sooth_search_options *o)
+{
+    *o = (struct sooth_search_options){ .mode = SOOTH_SEARCH_HYBRID, .min_score = -INFINITY, .rerank = true };
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->order != y->order)
+        return x->order > y->order ? -1 : 1;
+    return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+static enum sooth_status embed_query(struct search *s)
+{
+    s->vector = mem_array(s->e->dim, sizeof *s->vector);
+    return s->vector ? s->e->embed(s->e, true, &s->query, &s->query_len, 1, s->vector, s->err) : err_nomem(s->err);
+}
+
+/* --- stages --------------------------------------------------------------------------------------------------- */
+
+static enum sooth_status run_lists(struct search *s, struct scored *by_vector, size_t *n_vector, struct scored *by_text, size_t *n_text)
+{
+    struct store *st = s->kb->store;
+    enum sooth_status status = SOOTH_OK;
+    *n_vector = *n_text = 0;
+    if (s->o->mode != SOOTH_SEARCH_TEXT)
+        status = vector_search(st, s->v, s->kb->metric, s->vector, s->allow, s->deep, by_vector, n_vector, s->err);
+    if (status == SOOTH_OK && s->o->mode != SOOTH_SEARCH_VECTOR)
+        status = text_search(st, s->v, BM25_DEFAULT, s->query, s->query_len, s->allow, s->deep, by_text, n_text, &s->ceiling, s->err);
+    return status;
+}
+
+static enum sooth_status fill_list(struct search *s, const struct scored *by_vector, const struct scored *by_text, const struct fused *fused)
+{
+    uint32_t *unseen = mem_array(s->n + 1, sizeof *unseen);
+    double *scores = mem_array(s->n + 1, sizeof *scores);
+    size_t n = 0;
+    if (!unseen || !scores) {
+        mem_free(unseen);
+        mem_free(scores);
+        return err_nomem(s->err);
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        const struct fused *f = &fused[i];
+        s->list[i] = (struct candidate){ f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1] };
+        if (f->rank[0])
+            s->list[i].vector = by_vector[f->rank[0] - 1].score;
+        else if (s->vector)
+            unseen[n++] = f->slot;
+        if (f->rank[1])
+            s->list[i].text = s->ceiling > 0 ? by_text[f->rank[1] - 1].score / s->ceiling : 0;
+    }
+    enum sooth_status status = n ? vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, unseen, n, scores, s->err) : SOOTH_OK;
+    for (size_t i = 0, j = 0; i < s->n && j < n; i++)
+        if (s->list[i].slot == unseen[j])
+            s->list[i].vector = scores[j++];
+    mem_free(unseen);
+    mem_free(scores);
+    return status;
+}
+
+/* Lists, fusion, candidates in order. */
+static enum sooth_status gather(struct search *s)
+{
+    size_t n_vector, n_text, deep = s->deep;
+    struct scored *by_vector = mem_array(deep, sizeof *by_vector), *by_text = mem_array(deep, sizeof *by_text);
+    struct fused *fused = mem_array(2 * deep, sizeof *fused);
+    s->list = mem_array(2 * deep, sizeof *s->list);
+    enum sooth_status status = by_vector && by_text && fused && s->list ? SOOTH_OK : err_nomem(s->err);
+    if (status == SOOTH_OK)
+        status = run_lists(s, by_vector, &n_vector, by_text, &n_text);
+    if (status == SOOTH_OK) {
+        s->n = fuse_rrf(by_vector, n_vector, VECTOR_WEIGHT, by_text, n_text, TEXT_WEIGHT, fused);
+        status = fill_list(s, by_vector, by_text, fused);
+    }
+    mem_free(by_vector);
+    mem_free(by_text);
+    mem_free(fused);
+    return status;
+}
+
+/* Late interaction on the first 24; both scales are stretched to 0..1 over those, then mixed. The rest follows. */
+static enum sooth_status rerank(struct search *s)
+{
+    size_t n = s->n < RERANK_MAX ? s->n : RERANK_MAX;
+    struct store_passage passages[RERANK_MAX];
+    const char *texts[RERANK_MAX];
+    size_t lens[RERANK_MAX], have = 0;
+    float scores[RERANK_MAX];
+    enum sooth_status status = SOOTH_OK;
+    for (; have < n && status == SOOTH_OK; have += status == SOOTH_OK) {
+        status = store_passage(s->kb->store, s->v->chunk[s->list[have].slot], &passages[have], s->err);
+        if (status == SOOTH_OK) {
+            texts[have] = passages[have].text;
+            lens[have] = strlen(texts[have]);
+        }
+    }
+    if (status == SOOTH_OK && n > 1)
+        status = s->e->rerank(s->e, s->query, s->query_len, texts, lens, n, scores, s->err);
+    for (size_t i = 0; i < have; i++)
+        store_passage_release(&passages[i]);
+    if (status != SOOTH_OK || n < 2)
+        return status;
+    double lo = scores[0], hi = scores[0], first = s->list[0].order, last = s->list[n - 1].order;
+    for (size_t i = 1; i < n; i++) {
+        lo = fmin(lo, scores[i]);
+        hi = fmax(hi, scores[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        double fused = first > last ? (s->list[i].order - last) / (first - last) : 0;
+        double late = hi > lo ? (scores[i] - lo) / (hi - lo) : 0;
+        s->list[i].rerank = scores[i];
+        s->list[i].order = 1 + RERANK_SHARE * late + (1 - RERANK_SHARE) * fused; /* above every fused score */
+    }
+    qsort(s->list, n, sizeof *s->list, by_order);
+    s->reranked = n;
+    return SOOTH_OK;
+}
+
+/* --- hits ----------------------------------------------------------------------------------------------------- */
+
+static double score_of(const struct search *s, size_t i)
+{
+    if (s->o->mode == SOOTH_SEARCH_TEXT)
+        return s->list[i].text;
+    return isnan(s->list[i].vector) ? -1 : s->list[i].vector;
+}
+
+static bool also_add(struct sooth_hit *h, const char *doc)
+{
+    if (strcmp(h->doc, doc) == 0)
+        return true;
+    for (size_t i = 0; i < h->n_also; i++)
+        if (strcmp(h->also[i], doc) == 0)
+            return true;
+    char **grown = mem_realloc(h->also, h->n_also + 1, sizeof *grown);
+    if (!grown)
+        return false;
+    h->also = grown;
+    h->also[h->n_also] = mem_strdup(doc);
+    return h->also[h->n_also++] != NULL;
+}
+
+static void hit_take(struct sooth_hit *h, const struct candidate *c, struct store_passage *p, size_t rank, double score)
+{
+    *h = (struct sooth_hit){
+        .rank = rank, .score = score, .vector_score = c->vector, .text_score = c->text, .rerank_score = c->rerank,
+        .vector_rank = c->vector_rank, .text_rank = c->text_rank, .chunk = p->id, .doc = p->doc, .title = p->title,
+        .heading = p->heading, .page = p->page, .page_label = p->page_label, .start = p->start, .end = p->end, .text = p->text,
+    };
+    memset(p, 0, sizeof *p); /* the strings are the hit's now */
+}
+
+/* The first k different passages; identical text joins the hit it equals. */
+static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
+{
+    double *scores = mem_array(s->n + 1, sizeof *scores);
+    out->items = mem_calloc((s->k < s->n ? s->k : s->n) + 1, sizeof *out->items);
+    enum sooth_status status = scores && out->items ? SOOTH_OK : err_nomem(s->err);
+    for (size_t i = s->n; status == SOOTH_OK && i-- > 0;) {
+        scores[i] = score_of(s, i);
+        if (i + 1 < s->n && scores[i + 1] > scores[i])
+            scores[i] = scores[i + 1];
+    }
+    for (size_t i = 0; i < s->n && status == SOOTH_OK && scores[i] >= s->o->min_score; i++) {
+        struct store_passage p;
+        status = store_passage(s->kb->store, s->v->chunk[s->list[i].slot], &p, s->err);
+        if (status != SOOTH_OK)
+            break;
+        struct sooth_hit *same = NULL;
+        for (size_t j = 0; j < out->count && !same; j++)
+            if (strcmp(out->items[j].text, p.text) == 0)
+                same = &out->items[j];
+        if (same && !also_add(same, p.doc))
+            status = err_nomem(s->err);
+        bool full = out->count == s->k;
+        if (!same && !full)
+            hit_take(&out->items[out->count], &s->list[i], &p, out->count + 1, scores[i]), out->count++;
+        store_passage_release(&p);
+        if (!same && full)
+            break;
+    }
+    mem_free(scores);
+    return status;
+}
+
+static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
+{
+    enum sooth_status status = store_snapshot(s->kb->store, s->vector != NULL, &s->v, s->err);
+    if (status != SOOTH_OK)
+        return status;
+    s->k = s->k < s->v->n ? s->k : s->v->n;
+    s->deep = s->k * DEEP_EACH > DEEP_MIN ? s->k * DEEP_EACH : DEEP_MIN;
+    s->deep = s->deep < s->v->n ? s->deep : s->v->n;
+    if (s->v->n == 0)
+        return SOOTH_OK;
+    if (s->vector && s->v->dim != s->e->dim)
+        return err_set(s->err, SOOTH_ERR_ARG, "knowledge base '%s' was embedded anew by another program: open it again", store_path(s->kb->store));
+    if (s->o->filter && *s->o->filter) {
+        s->allow = mem_calloc(s->v->n, 1);
+        status = s->allow ? filter_apply(s->o->filter, s->v, s->allow, s->err) : err_nomem(s->err);
+    }
+    if (status == SOOTH_OK)
+        status = gather(s);
+    if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID && s->o->rerank)
+        status = rerank(s);
+    return status == SOOTH_OK ? make_hits(s, out) : status;
+}
+
+enum sooth_status sooth_search(struct sooth_kb *kb, const char *query, const struct sooth_search_options *options,
+                               struct sooth_hits *out, struct sooth_error *err)
+{
+    struct sooth_search_options standard;
+    sooth_search_options_init(&standard);
+    struct search s = { .kb = kb, .o = options ? options : &standard, .query = query, .query_len = strlen(query), .err = err };
+    double started = clock_seconds();
+    memset(out, 0, sizeof *out);
+    s.k = s.o->k == 0 ? K_DEFAULT : s.o->k < K_MAX ? s.o->k : K_MAX;
+    if (query[strspn(query, " \t\r\n")] == '\0')
+        return SOOTH_OK;
+    enum sooth_status status = SOOTH_OK;
+    if (s.o->mode != SOOTH_SEARCH_TEXT && store_embedder(kb->store)->fingerprint) {
+        status = kb_embedder(kb, &s.e, err);
+        if (status == SOOTH_OK)
+            status = embed_query(&s);
+    }
+    if (status == SOOTH_OK)
+        status = store_read_begin(kb->store, err);
+    if (status == SOOTH_OK) {
+        status = search_inside(&s, out);
+        store_end(kb->store, true, NULL);
+    }
+    out->candidates = s.n;
+    out->reranked = s.reranked;
+    out->seconds = clock_seconds() - started;
+    mem_free(s.vector);
+    mem_free(s.allow);
+    mem_free(s.list);
+    if (status != SOOTH_OK)
+        sooth_hits_release(out);
+    return status;
+}
+
+void sooth_hits_release(struct sooth_hits *hits)
+{
+    for (size_t i = 0; i < hits->count; i++) {
+        struct sooth_hit *h = &hits->items[i];
+        for (size_t j = 0; j < h->n_also; j++)
+            mem_free(h->also[j]);
+        mem_free(h->also);
+        mem_free(h->doc);
+        mem_free(h->title);
+        mem_free(h->heading);
+        mem_free(h->page_label);
+        mem_free(h->text);
+    }
+    mem_free(hits->items);
+    memset(hits, 0, sizeof *hits);
+}
