@@ -13,7 +13,7 @@
 #include "core/base/unicode.h"
 #include "core/base/utf8.h"
 
-#define LEX_MAX_TEXT ((size_t)1 << 20)
+#define LEX_MAX_TEXT ((size_t)1 << 16)
 #define WORD_BYTES 96
 
 static const char stop_words[] =

@@ -53,7 +53,7 @@ struct lexed {
     VEC(struct quantity) quantities;
     bool failed;         /* out of memory: the lists are short */
 };
-/* Texts over 1 MiB are lexed up to there. */
+/* Texts over 64 KiB are lexed up to there, and the first 512 quantities found: both are far beyond a sentence. */
 void lex_text(const char *text, size_t len, struct lexed *out);
 void lexed_release(struct lexed *l);
 static inline bool lex_content(const struct lexeme *t) { return !(t->flags & LEX_STOP); }

@@ -16,6 +16,7 @@
 #include "core/base/hash.h"
 #include "core/base/utf8.h"
 
+#define MAX_QUANTITIES 512
 struct named { const char *name; double value; };
 static const struct named small[] = { { "zero", 0 }, { "one", 1 }, { "two", 2 }, { "three", 3 }, { "four", 4 }, { "five", 5 }, { "six", 6 },
     { "seven", 7 }, { "eight", 8 }, { "nine", 9 }, { "ten", 10 }, { "eleven", 11 }, { "twelve", 12 }, { "thirteen", 13 }, { "fourteen", 14 },
@@ -83,7 +84,7 @@ static size_t blanks(const struct lexed *l, size_t at)
 
 static void push(struct lexed *l, struct quantity q)
 {
-    if (!vec_push(&l->quantities, q))
+    if (l->quantities.count < MAX_QUANTITIES && !vec_push(&l->quantities, q))
         l->failed = true;
 }
 
@@ -452,6 +453,45 @@ static void bare_years(struct lexed *l)
     }
 }
 
+/* The terms a quantity was written with give way to one that stands for its value (a date: one a part), so that
+ * equal values have equal keys however they are written. */
+static void terms_replace(struct lexed *l, const struct quantity *q, size_t written)
+{
+    if (q->soft)
+        return;
+    const struct { char sign; double v; bool there; } parts[] = {
+        { '#', q->value, q->kind != QTY_DATE }, { '#', q->year, q->kind == QTY_DATE && q->year },
+        { 'm', q->month, q->kind == QTY_DATE && q->month }, { 'd', q->day, q->kind == QTY_DATE && q->day } };
+    struct lexeme model = { .start = q->start, .end = q->end, .kind = LEX_NUMBER };
+    bool first = true;
+    for (size_t i = 0; i < written; i++) {
+        struct lexeme *t = &l->terms.items[i];
+        if (t->start >= q->end || t->end <= q->start || (t->kind != LEX_NUMBER && (t->start < q->start || t->end > q->end)))
+            continue;
+        if (first) {
+            model.clause = t->clause;
+            model.flags = t->flags & (LEX_NEG | LEX_NEAR_NEG | LEX_BREAK);
+        }
+        first = false;
+        t->flags |= LEX_STOP;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char v[40];
+        int n = snprintf(v, sizeof v, "%c%.10g", parts[i].sign, parts[i].v);
+        model.key = hash64(v, (size_t)n, 2);
+        if (parts[i].there && !vec_push(&l->terms, model))
+            l->failed = true;
+    }
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct lexeme *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return x->key < y->key ? -1 : x->key > y->key;
+}
+
 void quantity_find(struct lexed *l)
 {
     char w[40];
@@ -471,20 +511,11 @@ void quantity_find(struct lexed *l)
         if (l->quantities.items[i].start != UINT32_MAX)
             l->quantities.items[kept++] = l->quantities.items[i];
     l->quantities.count = kept;
-    for (size_t i = 0; i < l->terms.count; i++) { /* equal values, equal keys, however they are written */
-        struct lexeme *t = &l->terms.items[i];
-        for (size_t k = 0; k < kept; k++) {
-            const struct quantity *q = &l->quantities.items[k];
-            if (t->kind == LEX_HAN || t->start < q->start || t->end > q->end || (q->soft && t->kind != LEX_NUMBER))
-                continue;
-            char v[64];
-            int len = q->kind == QTY_DATE ? snprintf(v, sizeof v, "#%g", t->kind == LEX_NUMBER ? strtod(l->text + t->start, NULL) : q->month)
-                                          : snprintf(v, sizeof v, "#%.10g", q->value);
-            t->kind = LEX_NUMBER;
-            t->flags &= (uint8_t)~LEX_STOP;
-            t->key = hash64(v, (size_t)len, 2);
-        }
-    }
+    size_t written = l->terms.count;
+    for (size_t i = 0; i < kept && !l->failed; i++)
+        terms_replace(l, &l->quantities.items[i], written);
+    if (l->terms.count > written)
+        qsort(l->terms.items, l->terms.count, sizeof *l->terms.items, by_start);
 }
 
 static bool part_same(unsigned a, unsigned b) { return !a || !b || a == b; }
