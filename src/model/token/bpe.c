@@ -157,7 +157,7 @@ static enum sooth_status bpe_build(struct tokenizer *t, const struct token_sourc
     }
     if (missing == 256)
         return err_set(err, SOOTH_ERR_FORMAT, "byte-level vocabulary without a single byte");
-    if (missing > 16) /* 13 bytes never occur in UTF-8, 3 begin only planes without characters */
+    if (missing > 24) /* 13 bytes never occur in UTF-8, a few more only begin planes and scripts nobody writes */
         vocab_warn(t, "%u bytes have no piece; they become the unknown token, or vanish where there is none", missing);
     for (size_t id = 0; id < t->n; id++)
         b->longest = vocab_piece(t, (int32_t)id).len > b->longest ? vocab_piece(t, (int32_t)id).len : b->longest;
