@@ -127,7 +127,7 @@ static void model_print(const struct info_args *a, const struct sooth_model_info
            i->kv_heads, i->head_dim, i->ff);
     printf("  %-12s %zu tokens; vocabulary %zu, %s%s%s\n", "context", i->context, i->vocab, i->tokenizer ? i->tokenizer : "",
            i->pretokenizer && *i->pretokenizer ? " / " : "", i->pretokenizer ? i->pretokenizer : "");
-    if (i->pooling)
+    if (i->pooling && *i->pooling)
         printf("  %-12s %s\n", "pooling", i->pooling);
     if (i->kind == SOOTH_MODEL_DECODER)
         printf("  %-12s %s\n", "template", i->has_template ? "its own" : "none: a plain one is used");

@@ -330,6 +330,7 @@ static void list_release(struct text_list *list)
     for (size_t i = 0; i < list->count; i++)
         mem_free((void *)list->items[i]);
     mem_free(list->items);
+    *list = (struct text_list){ 0 };
 }
 
 void options_release(const struct verb_row *verb, void *args)
@@ -337,9 +338,10 @@ void options_release(const struct verb_row *verb, void *args)
     const struct option_row *o;
     for (size_t i = 0; (o = row_at(verb, i)); i++) {
         void *field = (char *)args + o->offset;
-        if (o->kind == OPTION_TEXT)
+        if (o->kind == OPTION_TEXT) {
             mem_free((void *)*(const char **)field);
-        else if (o->kind == OPTION_LIST)
+            *(const char **)field = NULL; /* two names may share a field */
+        } else if (o->kind == OPTION_LIST)
             list_release(field);
     }
     list_release(&((struct common_args *)args)->rest);
