@@ -42,6 +42,7 @@ struct sooth_model_info {
     const char *arch;                  /* "llama", "gemma3", "bert", "xlm-roberta", ... */
     const char *tokenizer, *pretokenizer, *pooling;
     const char *weights;               /* commonest number format by bytes, such as "q4_1" */
+    const char *compute;               /* how they are multiplied: "native" (the file's own numbers), "int8"; "" = not loaded */
     uint64_t parameters, file_bytes, memory_bytes;
     size_t layers, dim, heads, kv_heads, head_dim, ff, vocab, context;
     bool has_template, add_bos;

@@ -1,11 +1,13 @@
 /* remote.c: HTTP requests to a model server, through libcurl (docs/decisions/curl.md).
  *
- * One call, one deadline. Within it a request is tried again on 429, 408, 5xx and broken connections, after
+ * One call, one deadline. Within it a request is tried again on 429, 408, 5xx and broken
+ * connections, after
  *
  *     wait(i) = backoff * 2^i * (0.5 + u/2),  u uniform in [0, 1)
  *
- * or after the server's Retry-After where that is longer, never past the deadline. Redirects are not followed: a
- * key must not travel to another host. Left out: cookies, proxies for loopback, response compression. */
+ * or after the server's Retry-After where that is longer, never past the deadline. Redirects are
+ * not followed: a key must not travel to another host. Left out: cookies, proxies for loopback,
+ * response compression. */
 #include "model/infer/remote.h"
 #include <curl/curl.h>
 #include <math.h>
@@ -36,7 +38,10 @@ struct remote_answer {
 
 static pthread_once_t remote_once = PTHREAD_ONCE_INIT;
 static bool remote_ready;
-static void remote_global(void) { remote_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK; }
+static void remote_global(void)
+{
+    remote_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
 
 bool remote_is_url(const char *name)
 {
@@ -46,7 +51,8 @@ bool remote_is_url(const char *name)
 static bool remote_loopback(const char *url)
 {
     const char *host = strstr(url, "://") + 3;
-    return strncasecmp(host, "localhost", 9) == 0 || strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
+    return strncasecmp(host, "localhost", 9) == 0 || strncmp(host, "127.", 4) == 0 ||
+           strncmp(host, "[::1]", 5) == 0;
 }
 
 static size_t remote_on_body(char *bytes, size_t one, size_t len, void *user)
@@ -94,7 +100,8 @@ static void remote_words(const struct buf *body, char *out, size_t size)
     struct arena arena;
     arena_init(&arena, 1 << 20);
     const char *words = NULL;
-    const struct json *j = body->len ? json_parse(&arena, body->data, body->len, 0, NULL, NULL) : NULL;
+    const struct json *j = body->len ? json_parse(&arena, body->data, body->len, 0, NULL, NULL)
+                                     : NULL;
     const struct json *e = json_get(j, "error");
     if (e && e->type == JSON_STRING)
         words = e->text;
@@ -114,17 +121,21 @@ static void remote_words(const struct buf *body, char *out, size_t size)
     arena_release(&arena);
 }
 
-static enum sooth_status remote_curl_error(const struct remote *r, CURLcode code, const struct remote_answer *a, double timeout, struct sooth_error *err)
+static enum sooth_status remote_curl_error(const struct remote *r, CURLcode code,
+                                           const struct remote_answer *a, double timeout,
+                                           struct sooth_error *err)
 {
     if (a->cancelled)
         return err_set(err, SOOTH_ERR_CANCELLED, "request to '%s' was cancelled", r->url);
     if (a->too_big)
-        return err_set(err, SOOTH_ERR_NET, "server '%s' sent more than %zu bytes", r->url, r->max_bytes);
+        return err_set(err, SOOTH_ERR_NET, "server '%s' sent more than %zu bytes", r->url,
+                       r->max_bytes);
     if (a->body.failed)
         return err_nomem(err);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-        return err_set(err, SOOTH_ERR_NET, "server '%s' did not answer within %g seconds", r->url, timeout);
+        return err_set(err, SOOTH_ERR_NET, "server '%s' did not answer within %g seconds", r->url,
+                       timeout);
     case CURLE_COULDNT_CONNECT:
         err_set(err, SOOTH_ERR_NET, "cannot connect to '%s'", r->url);
         return err_hint(err, "is the server running, and is this its address?");
@@ -134,36 +145,46 @@ static enum sooth_status remote_curl_error(const struct remote *r, CURLcode code
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-        return err_set(err, SOOTH_ERR_NET, "server '%s' closed the connection in the middle of its answer", r->url);
+        return err_set(err, SOOTH_ERR_NET,
+                       "server '%s' closed the connection in the middle of its answer", r->url);
     default:
-        return err_set(err, SOOTH_ERR_NET, "request to '%s' failed: %s", r->url, curl_easy_strerror(code));
+        return err_set(err, SOOTH_ERR_NET, "request to '%s' failed: %s", r->url,
+                       curl_easy_strerror(code));
     }
 }
 
-static enum sooth_status remote_http_error(const struct remote *r, const char *path, long code, const struct buf *body, struct sooth_error *err)
+static enum sooth_status remote_http_error(const struct remote *r, const char *path, long code,
+                                           const struct buf *body, struct sooth_error *err)
 {
     char words[256];
     remote_words(body, words, sizeof words);
     if (code >= 300 && code < 400)
-        return err_set(err, SOOTH_ERR_NET, "server '%s' answered %ld (redirects are not followed)", r->url, code);
+        return err_set(err, SOOTH_ERR_NET, "server '%s' answered %ld (redirects are not followed)",
+                       r->url, code);
     err_set(err, SOOTH_ERR_NET, "server '%s' answered %ld to %s%s", r->url, code, path, words);
     if (code == 401 || code == 403)
         return err_hint(err, "set the key in SOOTH_API_KEY");
     if (code == 404)
-        return err_hint(err, "does the address end in /v1, and does the server have model '%s'?", r->model ? r->model : "?");
+        return err_hint(err, "does the address end in /v1, and does the server have model '%s'?",
+                        r->model ? r->model : "?");
     return SOOTH_ERR_NET;
 }
 
-static bool remote_may_retry_code(long code) { return code == 429 || code == 408 || (code >= 500 && code != 501 && code != 505); }
+static bool remote_may_retry_code(long code)
+{
+    return code == 429 || code == 408 || (code >= 500 && code != 501 && code != 505);
+}
 
 static bool remote_may_retry_curl(CURLcode c)
 {
-    return c == CURLE_COULDNT_CONNECT || c == CURLE_PARTIAL_FILE || c == CURLE_GOT_NOTHING || c == CURLE_RECV_ERROR || c == CURLE_SEND_ERROR;
+    return c == CURLE_COULDNT_CONNECT || c == CURLE_PARTIAL_FILE || c == CURLE_GOT_NOTHING ||
+           c == CURLE_RECV_ERROR || c == CURLE_SEND_ERROR;
 }
 
 static struct curl_slist *remote_headers(const struct remote *r, bool has_body)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json, text/event-stream");
+    struct curl_slist *list =
+        curl_slist_append(NULL, "Accept: application/json, text/event-stream");
     struct curl_slist *next = list;
     if (next && has_body)
         next = curl_slist_append(list, "Content-Type: application/json");
@@ -171,7 +192,9 @@ static struct curl_slist *remote_headers(const struct remote *r, bool has_body)
         next = curl_slist_append(list, "Expect:"); /* no extra round trip for long prompts */
     if (next && r->key) {
         struct buf line = BUF_INIT;
-        next = buf_printf(&line, "Authorization: Bearer %s", r->key) ? curl_slist_append(list, line.data) : NULL;
+        next = buf_printf(&line, "Authorization: Bearer %s", r->key)
+                   ? curl_slist_append(list, line.data)
+                   : NULL;
         if (line.data)
             memset(line.data, 0, line.len);
         buf_release(&line);
@@ -183,8 +206,9 @@ static struct curl_slist *remote_headers(const struct remote *r, bool has_body)
     return list;
 }
 
-static void remote_setup(CURL *curl, const struct remote *r, const char *url, const struct curl_slist *headers, const struct buf *body,
-                         double seconds, struct remote_answer *a)
+static void remote_setup(CURL *curl, const struct remote *r, const char *url,
+                         const struct curl_slist *headers, const struct buf *body, double seconds,
+                         struct remote_answer *a)
 {
     long ms = (long)(seconds * 1000);
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -210,12 +234,13 @@ static void remote_setup(CURL *curl, const struct remote *r, const char *url, co
 
 static void remote_sleep(double seconds)
 {
-    struct timespec t = { (time_t)seconds, (long)((seconds - floor(seconds)) * 1e9) };
+    struct timespec t = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
     nanosleep(&t, NULL);
 }
 
-enum sooth_status remote_request(const struct remote *r, const char *path, const struct buf *body, struct buf *out,
-                                 remote_bytes_fn *on_bytes, void *user, struct sooth_error *err)
+enum sooth_status remote_request(const struct remote *r, const char *path, const struct buf *body,
+                                 struct buf *out, remote_bytes_fn *on_bytes, void *user,
+                                 struct sooth_error *err)
 {
     struct buf url = BUF_INIT;
     CURL *curl = curl_easy_init();
@@ -227,7 +252,8 @@ enum sooth_status remote_request(const struct remote *r, const char *path, const
     if (!curl || !headers || !buf_printf(&url, "%s%s", r->url, path))
         status = err_nomem(err);
     for (unsigned attempt = 0; status == SOOTH_OK; attempt++) {
-        struct remote_answer a = { .curl = curl, .on_bytes = on_bytes, .user = user, .max_bytes = r->max_bytes };
+        struct remote_answer a = {
+            .curl = curl, .on_bytes = on_bytes, .user = user, .max_bytes = r->max_bytes};
         remote_setup(curl, r, url.data, headers, body, deadline - clock_seconds(), &a);
         CURLcode code = curl_easy_perform(curl);
         long http = 0;
@@ -237,9 +263,11 @@ enum sooth_status remote_request(const struct remote *r, const char *path, const
             if (!buf_add(out, buf_str(&a.body), a.body.len))
                 status = err_nomem(err);
         } else if (!done) {
-            status = code != CURLE_OK ? remote_curl_error(r, code, &a, r->timeout, err) : remote_http_error(r, path, http, &a.body, err);
+            status = code != CURLE_OK ? remote_curl_error(r, code, &a, r->timeout, err)
+                                      : remote_http_error(r, path, http, &a.body, err);
         }
-        bool again = !done && !a.passed_on && !a.cancelled && !a.too_big && !a.body.failed && attempt + 1 < r->attempts &&
+        bool again = !done && !a.passed_on && !a.cancelled && !a.too_big && !a.body.failed &&
+                     attempt + 1 < r->attempts &&
                      (code == CURLE_OK ? remote_may_retry_code(http) : remote_may_retry_curl(code));
         buf_release(&a.body);
         if (!again)
@@ -266,11 +294,12 @@ static enum sooth_status remote_first_model(struct remote *r, struct sooth_error
     arena_init(&arena, r->max_bytes);
     enum sooth_status status = remote_request(r, "/models", NULL, &body, NULL, NULL, err);
     if (status == SOOTH_OK) {
-        struct sooth_error why = { 0 };
+        struct sooth_error why = {0};
         const struct json *j = json_parse(&arena, buf_str(&body), body.len, 0, NULL, &why);
         const char *id = json_string(json_at(json_get(j, "data"), 0), "id", NULL);
         if (!j)
-            status = err_set(err, SOOTH_ERR_NET, "server '%s' answered with bad JSON: %.200s", r->url, why.text);
+            status = err_set(err, SOOTH_ERR_NET, "server '%s' answered with bad JSON: %.200s",
+                             r->url, why.text);
         else if (!id || !id[0])
             status = err_set(err, SOOTH_ERR_NET, "server '%s' lists no models", r->url);
         else if (!(r->model = mem_strdup(id)))
@@ -283,7 +312,8 @@ static enum sooth_status remote_first_model(struct remote *r, struct sooth_error
     return status;
 }
 
-enum sooth_status remote_open(const char *url, const struct sooth_model_options *options, struct remote **out, struct sooth_error *err)
+enum sooth_status remote_open(const char *url, const struct sooth_model_options *options,
+                              struct remote **out, struct sooth_error *err)
 {
     *out = NULL;
     pthread_once(&remote_once, remote_global);

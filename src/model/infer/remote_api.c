@@ -1,9 +1,9 @@
 /* remote_api.c: chat, completions and embeddings in the OpenAI shape.
  *
- * Everything the server sends is checked before use: shape, counts, finite numbers, sizes. Text passes through the
- * same stop_stream as local text, so whole characters and clean stop strings do not depend on the server.
- * A stream is a sequence of lines "data: {json}", ended by "data: [DONE]". A server that ignores "stream" and
- * answers with one JSON object is understood too. */
+ * Everything the server sends is checked before use: shape, counts, finite numbers, sizes. Text
+ * passes through the same stop_stream as local text, so whole characters and clean stop strings do
+ * not depend on the server. A stream is a sequence of lines "data: {json}", ended by "data:
+ * [DONE]". A server that ignores "stream" and answers with one JSON object is understood too. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,9 +22,9 @@ enum { REMOTE_EMBED_TEXTS = 64, REMOTE_EMBED_BYTES = 1 << 18, REMOTE_MAX_DIM = 1
 struct remote_reply {
     const struct remote *r;
     struct stop_stream text;
-    struct buf line;     /* the unfinished line of a stream, or the whole of a plain answer */
-    bool plain;          /* not a stream after all: line keeps everything */
-    bool begun, done;    /* first byte seen; finish reason or [DONE] seen */
+    struct buf line;  /* the unfinished line of a stream, or the whole of a plain answer */
+    bool plain;       /* not a stream after all: line keeps everything */
+    bool begun, done; /* first byte seen; finish reason or [DONE] seen */
     enum sooth_finish finish;
     VEC(float) logprobs;
     size_t n_prompt, n_tokens;
@@ -35,7 +35,8 @@ struct remote_reply {
 static enum sooth_status reply_bad(struct remote_reply *p, const char *what)
 {
     if (p->status == SOOTH_OK)
-        p->status = err_set(p->err, SOOTH_ERR_NET, "server '%s' sent an answer %s", p->r->url, what);
+        p->status =
+            err_set(p->err, SOOTH_ERR_NET, "server '%s' sent an answer %s", p->r->url, what);
     return p->status;
 }
 
@@ -48,7 +49,9 @@ static void reply_logprobs(struct remote_reply *p, const struct json *logprobs)
     if (!list || list->type != JSON_ARRAY)
         return;
     for (const struct json *e = list->child; e; e = e->next) {
-        double v = chat ? json_number(e, "logprob", (double)LOGPROB_FLOOR) : e->type == JSON_NUMBER ? e->number : (double)LOGPROB_FLOOR;
+        double v = chat                     ? json_number(e, "logprob", (double)LOGPROB_FLOOR)
+                   : e->type == JSON_NUMBER ? e->number
+                                            : (double)LOGPROB_FLOOR;
         if (!vec_push(&p->logprobs, logprob_of((float)v, 0)))
             p->status = err_nomem(p->err);
     }
@@ -65,7 +68,8 @@ static bool reply_object(struct remote_reply *p, const struct json *j)
     }
     const struct json *usage = json_get(j, "usage");
     if (usage && usage->type == JSON_OBJECT) {
-        int64_t prompt = json_int(usage, "prompt_tokens", 0), tokens = json_int(usage, "completion_tokens", 0);
+        int64_t prompt = json_int(usage, "prompt_tokens", 0),
+                tokens = json_int(usage, "completion_tokens", 0);
         p->n_prompt = prompt > 0 ? (size_t)prompt : 0;
         p->n_tokens = tokens > 0 ? (size_t)tokens : 0;
     }
@@ -93,13 +97,14 @@ static bool reply_object(struct remote_reply *p, const struct json *j)
         p->done = true;
         p->finish = strcmp(reason, "length") == 0 ? SOOTH_FINISH_LENGTH : SOOTH_FINISH_STOP;
     }
-    return (!text || text->type == JSON_NULL || stop_add(&p->text, text->text, text->len)) && p->status == SOOTH_OK;
+    return (!text || text->type == JSON_NULL || stop_add(&p->text, text->text, text->len)) &&
+           p->status == SOOTH_OK;
 }
 
 static bool reply_json(struct remote_reply *p, const char *text, size_t len)
 {
     struct arena arena;
-    struct sooth_error why = { 0 };
+    struct sooth_error why = {0};
     arena_init(&arena, p->r->max_bytes * 4);
     const struct json *j = json_parse(&arena, text, len, 0, NULL, &why);
     bool more = false;
@@ -149,14 +154,16 @@ static bool reply_bytes(void *user, const char *bytes, size_t len)
         return true;
     size_t from = 0;
     bool more = true;
-    for (char *end; more && (end = memchr(p->line.data + from, '\n', p->line.len - from)); from = (size_t)(end - p->line.data) + 1)
+    for (char *end; more && (end = memchr(p->line.data + from, '\n', p->line.len - from));
+         from = (size_t)(end - p->line.data) + 1)
         more = reply_line(p, p->line.data + from, (size_t)(end - p->line.data) - from);
     memmove(p->line.data, p->line.data + from, p->line.len - from);
     p->line.len -= from;
     return more;
 }
 
-static void remote_write_sampling(struct json_writer *w, const struct sooth_generate_options *o, bool chat)
+static void remote_write_sampling(struct json_writer *w, const struct sooth_generate_options *o,
+                                  bool chat)
 {
     const struct sooth_sampling *s = &o->sampling;
     jsonw_key(w, "temperature");
@@ -165,7 +172,8 @@ static void remote_write_sampling(struct json_writer *w, const struct sooth_gene
         jsonw_key(w, "top_p"), jsonw_double(w, s->top_p, 10);
     if (s->temperature > 0)
         jsonw_key(w, "seed"), jsonw_int(w, (int64_t)(s->seed & INT64_MAX));
-    /* Beyond OpenAI's own fields, so only where they are wanted: a server that does not know them says so. */
+    /* Beyond OpenAI's own fields, so only where they are wanted: a server that does not know them
+     * says so. */
     if (s->top_k > 0)
         jsonw_key(w, "top_k"), jsonw_int(w, s->top_k);
     if (s->min_p > 0)
@@ -182,13 +190,15 @@ static void remote_write_sampling(struct json_writer *w, const struct sooth_gene
         jsonw_end_array(w);
     }
     if (o->logprobs && chat)
-        jsonw_key(w, "logprobs"), jsonw_bool(w, true), jsonw_key(w, "top_logprobs"), jsonw_int(w, (int64_t)o->logprobs);
+        jsonw_key(w, "logprobs"), jsonw_bool(w, true), jsonw_key(w, "top_logprobs"),
+            jsonw_int(w, (int64_t)o->logprobs);
     else if (o->logprobs)
         jsonw_key(w, "logprobs"), jsonw_int(w, (int64_t)o->logprobs);
 }
 
-static void remote_write_request(struct buf *body, const struct remote *r, const struct sooth_message *messages, size_t n,
-                                 const char *prompt, size_t prompt_len, const struct sooth_generate_options *o)
+static void remote_write_request(struct buf *body, const struct remote *r,
+                                 const struct sooth_message *messages, size_t n, const char *prompt,
+                                 size_t prompt_len, const struct sooth_generate_options *o)
 {
     struct json_writer w;
     jsonw_init(&w, body);
@@ -220,17 +230,22 @@ static void remote_write_request(struct buf *body, const struct remote *r, const
     jsonw_end_object(&w);
 }
 
-/* The end of a request: what it came to. status is the transport's word. */
-static enum sooth_status remote_conclude(struct remote_reply *p, bool streaming, enum sooth_status status)
+/* The end of a request: what it came to. status and net are the transport's word. */
+static enum sooth_status remote_conclude(struct remote_reply *p, bool streaming,
+                                         enum sooth_status status, const struct sooth_error *net)
 {
     bool ours = p->text.stopped || p->text.cancelled; /* we hung up: not the server's fault */
     if (p->status != SOOTH_OK)
         return p->status;
     if (p->text.failed)
         return err_nomem(p->err);
-    if (status != SOOTH_OK && !ours)
+    if (status != SOOTH_OK && !ours) {
+        if (p->err)
+            *p->err = *net;
         return status;
-    if (!ours && streaming && !p->plain && p->line.len && !reply_line(p, p->line.data, p->line.len) && p->status != SOOTH_OK)
+    }
+    if (!ours && streaming && !p->plain && p->line.len &&
+        !reply_line(p, p->line.data, p->line.len) && p->status != SOOTH_OK)
         return p->status;
     if (!ours && (!streaming || p->plain))
         reply_json(p, buf_str(&p->line), p->line.len);
@@ -241,13 +256,14 @@ static enum sooth_status remote_conclude(struct remote_reply *p, bool streaming,
     stop_end(&p->text);
     if (p->text.failed || p->text.text.failed)
         return err_nomem(p->err);
-    p->finish = p->text.cancelled ? SOOTH_FINISH_CANCELLED : p->text.stopped ? SOOTH_FINISH_STOP : p->finish;
-    if (p->err) /* hanging up left its own words there */
-        memset(p->err, 0, sizeof *p->err);
+    p->finish = p->text.cancelled ? SOOTH_FINISH_CANCELLED
+                : p->text.stopped ? SOOTH_FINISH_STOP
+                                  : p->finish;
     return SOOTH_OK;
 }
 
-static enum sooth_status remote_fill(struct remote_reply *p, const struct sooth_generate_options *o, struct sooth_generation *out)
+static enum sooth_status remote_fill(struct remote_reply *p, const struct sooth_generate_options *o,
+                                     struct sooth_generation *out)
 {
     out->len = p->text.text.len;
     out->text = p->text.text.data ? buf_take(&p->text.text) : mem_strdup("");
@@ -264,13 +280,18 @@ static enum sooth_status remote_fill(struct remote_reply *p, const struct sooth_
     return SOOTH_OK;
 }
 
-enum sooth_status remote_generate(struct remote *r, const struct sooth_message *messages, size_t n, const char *prompt, size_t prompt_len,
-                                  const struct sooth_generate_options *options, struct sooth_generation *out, struct sooth_error *err)
+enum sooth_status remote_generate(struct remote *r, const struct sooth_message *messages, size_t n,
+                                  const char *prompt, size_t prompt_len,
+                                  const struct sooth_generate_options *options,
+                                  struct sooth_generation *out, struct sooth_error *err)
 {
-    struct remote_reply p = { .r = r, .err = err };
+    struct remote_reply p = {.r = r, .err = err};
     struct buf body = BUF_INIT;
+    struct sooth_error net = {
+        0}; /* hanging up makes the transport complain: only sometimes worth telling */
     bool streaming = options->on_text != NULL;
-    enum sooth_status status = stop_init(&p.text, options->stop, options->n_stop, options->on_text, options->user, err);
+    enum sooth_status status =
+        stop_init(&p.text, options->stop, options->n_stop, options->on_text, options->user, err);
     if (status != SOOTH_OK)
         return status;
     p.text.text.max = r->max_bytes;
@@ -278,10 +299,11 @@ enum sooth_status remote_generate(struct remote *r, const struct sooth_message *
     if (body.failed)
         status = err_nomem(err);
     if (status == SOOTH_OK)
-        status = remote_request(r, prompt ? "/completions" : "/chat/completions", &body, streaming ? NULL : &p.line,
-                                streaming ? reply_bytes : NULL, &p, err);
+        status = remote_request(r, prompt ? "/completions" : "/chat/completions", &body,
+                                streaming ? NULL : &p.line, streaming ? reply_bytes : NULL, &p,
+                                &net);
     if (!body.failed)
-        status = remote_conclude(&p, streaming, status);
+        status = remote_conclude(&p, streaming, status, &net);
     if (status == SOOTH_OK)
         status = remote_fill(&p, options, out);
     stop_release(&p.text);
@@ -291,22 +313,28 @@ enum sooth_status remote_generate(struct remote *r, const struct sooth_message *
     return status;
 }
 
-/* Reads {"data":[{"index":0,"embedding":[...]}, ...]} into unit vectors. *dim 0: takes the first vector's. */
-static enum sooth_status remote_read_vectors(const struct remote *r, const struct json *j, size_t n, size_t *dim, float *out, struct sooth_error *err)
+/* Reads {"data":[{"index":0,"embedding":[...]}, ...]} into unit vectors. *dim 0: takes the first
+ * vector's. */
+static enum sooth_status remote_read_vectors(const struct remote *r, const struct json *j, size_t n,
+                                             size_t *dim, float *out, struct sooth_error *err)
 {
     const struct json *data = json_get(j, "data");
     if (!data || data->type != JSON_ARRAY || data->len != n)
-        return err_set(err, SOOTH_ERR_NET, "server '%s' answered with %zu vectors for %zu texts", r->url, data && data->type == JSON_ARRAY ? data->len : 0, n);
+        return err_set(err, SOOTH_ERR_NET, "server '%s' answered with %zu vectors for %zu texts",
+                       r->url, data && data->type == JSON_ARRAY ? data->len : 0, n);
     size_t at = 0;
     uint64_t seen = 0; /* one bit a text: n <= REMOTE_EMBED_TEXTS */
     for (const struct json *e = data->child; e; e = e->next, at++) {
         const struct json *v = json_get(e, "embedding");
         int64_t index = json_int(e, "index", (int64_t)at);
-        if (!v || v->type != JSON_ARRAY || !v->len || v->len > REMOTE_MAX_DIM || (*dim && v->len != *dim) || index < 0 || (size_t)index >= n)
-            return err_set(err, SOOTH_ERR_NET, "server '%s' answered with a vector of the wrong shape", r->url);
+        if (!v || v->type != JSON_ARRAY || !v->len || v->len > REMOTE_MAX_DIM ||
+            (*dim && v->len != *dim) || index < 0 || (size_t)index >= n)
+            return err_set(err, SOOTH_ERR_NET,
+                           "server '%s' answered with a vector of the wrong shape", r->url);
         *dim = v->len;
         if (seen >> index & 1)
-            return err_set(err, SOOTH_ERR_NET, "server '%s' answered with the same vector twice", r->url);
+            return err_set(err, SOOTH_ERR_NET, "server '%s' answered with the same vector twice",
+                           r->url);
         seen |= (uint64_t)1 << index;
         if (!out)
             continue;
@@ -318,20 +346,22 @@ static enum sooth_status remote_read_vectors(const struct remote *r, const struc
             norm += (double)row[i] * (double)row[i];
         }
         if (!(norm > 0) || !isfinite(norm))
-            return err_set(err, SOOTH_ERR_NET, "server '%s' answered with a vector that has no direction", r->url);
+            return err_set(err, SOOTH_ERR_NET,
+                           "server '%s' answered with a vector that has no direction", r->url);
         for (i = 0; i < *dim; i++)
             row[i] = (float)((double)row[i] / sqrt(norm));
     }
     return SOOTH_OK;
 }
 
-static enum sooth_status remote_embed_some(const struct remote *r, const char *const *texts, const size_t *lens, size_t n, size_t *dim, float *out,
+static enum sooth_status remote_embed_some(const struct remote *r, const char *const *texts,
+                                           const size_t *lens, size_t n, size_t *dim, float *out,
                                            struct sooth_error *err)
 {
     struct buf body = BUF_INIT, answer = BUF_INIT;
     struct arena arena;
     struct json_writer w;
-    struct sooth_error why = { 0 };
+    struct sooth_error why = {0};
     arena_init(&arena, r->max_bytes * 8);
     jsonw_init(&w, &body);
     jsonw_object(&w);
@@ -343,12 +373,16 @@ static enum sooth_status remote_embed_some(const struct remote *r, const char *c
     jsonw_end_array(&w);
     jsonw_key(&w, "encoding_format"), jsonw_string(&w, "float");
     jsonw_end_object(&w);
-    enum sooth_status status = body.failed ? err_nomem(err) : remote_request(r, "/embeddings", &body, &answer, NULL, NULL, err);
+    enum sooth_status status =
+        body.failed ? err_nomem(err)
+                    : remote_request(r, "/embeddings", &body, &answer, NULL, NULL, err);
     if (status == SOOTH_OK) {
         const struct json *j = json_parse(&arena, buf_str(&answer), answer.len, 0, NULL, &why);
-        status = j                                 ? remote_read_vectors(r, j, n, dim, out, err)
-                 : why.status == SOOTH_ERR_NOMEM ? err_nomem(err)
-                                                 : err_set(err, SOOTH_ERR_NET, "server '%s' sent an answer that is not JSON", r->url);
+        status = j ? remote_read_vectors(r, j, n, dim, out, err)
+                 : why.status == SOOTH_ERR_NOMEM
+                     ? err_nomem(err)
+                     : err_set(err, SOOTH_ERR_NET, "server '%s' sent an answer that is not JSON",
+                               r->url);
     }
     arena_release(&arena);
     buf_release(&answer);
@@ -358,7 +392,7 @@ static enum sooth_status remote_embed_some(const struct remote *r, const char *c
 
 size_t remote_dim(struct remote *r)
 {
-    static const char *const probe[] = { "dimension" };
+    static const char *const probe[] = {"dimension"};
     pthread_mutex_lock(&r->lock);
     if (!r->dim)
         remote_embed_some(r, probe, NULL, 1, &r->dim, NULL, NULL);
@@ -367,16 +401,19 @@ size_t remote_dim(struct remote *r)
     return dim;
 }
 
-enum sooth_status remote_embed(struct remote *r, const char *const *texts, const size_t *lens, size_t n, float *out, struct sooth_error *err)
+enum sooth_status remote_embed(struct remote *r, const char *const *texts, const size_t *lens,
+                               size_t n, float *out, struct sooth_error *err)
 {
     size_t dim = remote_dim(r);
     if (!dim)
-        return err_set(err, SOOTH_ERR_NET, "server '%s' does not embed with model '%s'", r->url, r->model);
+        return err_set(err, SOOTH_ERR_NET, "server '%s' does not embed with model '%s'", r->url,
+                       r->model);
     for (size_t at = 0; at < n;) {
         size_t count = 0, bytes = 0;
         for (; at + count < n && count < REMOTE_EMBED_TEXTS && bytes < REMOTE_EMBED_BYTES; count++)
             bytes += lens ? lens[at + count] : strlen(texts[at + count]);
-        enum sooth_status status = remote_embed_some(r, texts + at, lens ? lens + at : NULL, count, &dim, out + at * dim, err);
+        enum sooth_status status = remote_embed_some(r, texts + at, lens ? lens + at : NULL, count,
+                                                     &dim, out + at * dim, err);
         if (status != SOOTH_OK)
             return status;
         at += count;

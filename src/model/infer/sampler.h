@@ -14,12 +14,13 @@ struct sampler {
     struct rng rng;
     size_t vocab;
     struct select_item *items; /* [vocab], NULL when greedy */
-    int32_t *recent;           /* ring of the last p.repeat_last tokens; NULL when the penalty is off */
+    int32_t *recent; /* ring of the last p.repeat_last tokens; NULL when the penalty is off */
     size_t recent_at, recent_count;
 };
 
 /* Checks the numbers (SOOTH_ERR_ARG names the bad one) and seeds the generator. */
-enum sooth_status sampler_init(struct sampler *s, const struct sooth_sampling *p, size_t vocab, struct sooth_error *err);
+enum sooth_status sampler_init(struct sampler *s, const struct sooth_sampling *p, size_t vocab,
+                               struct sooth_error *err);
 void sampler_release(struct sampler *s);
 /* Tells the sampler a token of the prompt or one that was chosen. */
 void sampler_accept(struct sampler *s, int32_t id);
@@ -28,33 +29,13 @@ int32_t sampler_pick(struct sampler *s, float *logits);
 /* The stages in order, for listings: NULL after the last. */
 const char *sampler_stage_name(size_t i, const char **note);
 
-/* exp(x) for x <= 0, relative error < 3e-7, without branches so that loops over it vectorize:
- * x = n ln 2 + r, |r| <= ln 2 / 2, exp(x) = 2^n * (Taylor polynomial of degree 6 in r). */
-static inline float sampler_exp(float x)
-{
-    x = x < -87.0f ? -87.0f : x;
-    float shifted = x * 1.44269504f + 12582912.0f; /* adding 1.5 * 2^23 rounds to an integer */
-    union {
-        float f;
-        int32_t i;
-    } bits = { .f = shifted };
-    int32_t n = bits.i - 0x4B400000;
-    float r = x - (shifted - 12582912.0f) * 0.693359375f + (shifted - 12582912.0f) * 2.12194440e-4f;
-    float p = 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    bits.i = (n + 127) * (1 << 23);
-    return p * bits.f;
-}
-
-/* Log-probabilities of the raw distribution: log p(id) = logit - logsumexp(logits), never below LOGPROB_FLOOR. */
+/* Log-probabilities of the raw distribution: log p(id) = logit - logsumexp(logits), never below
+ * LOGPROB_FLOOR. */
 #define LOGPROB_FLOOR (-9999.0f)
-double logprob_norm(const float *logits, size_t n);    /* logsumexp */
+double logprob_norm(const float *logits, size_t n); /* logsumexp */
 float logprob_of(float logit, double norm);
-/* The n_top most likely tokens, best first, ties to the lowest id; rows that are missing get id -1. */
-void logprob_top(const float *logits, size_t n, double norm, struct sooth_logprob *top, size_t n_top);
+/* The n_top most likely tokens, best first, ties to the lowest id; rows that are missing get id -1.
+ */
+void logprob_top(const float *logits, size_t n, double norm, struct sooth_logprob *top,
+                 size_t n_top);
 #endif

@@ -22,7 +22,8 @@ static void select_insertion(struct select_item *items, size_t n)
     }
 }
 
-/* Partitions items[0, n) about the median of three; returns the pivot's place and the weight before it. */
+/* Partitions items[0, n) about the median of three; returns the pivot's place and the weight before
+ * it. */
 static size_t select_partition(struct select_item *items, size_t n, double *front)
 {
     struct select_item *a = &items[0], *b = &items[n / 2], *c = &items[n - 1];
@@ -69,7 +70,8 @@ size_t select_prefix(struct select_item *items, size_t n, double target)
         if (sum >= target)
             return lo + 1;
     }
-    return hi; /* rounding: the sum in this order fell short by a hair, or target exceeds the total */
+    return hi; /* rounding: the sum in this order fell short by a hair, or target exceeds the total
+                */
 }
 
 size_t select_band(const float *logits, size_t n, float lo, float hi, struct select_item *out)
@@ -105,7 +107,7 @@ size_t select_largest(const float *logits, size_t n, size_t k, struct select_ite
     for (size_t i = 0; i < n; i++) {
         if (!(logits[i] > floor)) /* an equal logit with a higher id stands behind what is kept */
             continue;
-        struct select_item x = { logits[i], 0, (int32_t)i };
+        struct select_item x = {logits[i], 0, (int32_t)i};
         if (count < k) {
             out[count++] = x;
             if (count == k)

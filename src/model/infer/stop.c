@@ -1,8 +1,9 @@
 /* stop.c: stop strings by Knuth-Morris-Pratt, one automaton a string, fed byte by byte.
  *
- * After each byte, automaton i knows the longest prefix of stop i that ends here (its state). Nothing behind the
- * longest of these prefixes can be part of a future stop, so it may go out. All bytes are valid UTF-8 by then:
- * characters are completed (or replaced by U+FFFD) before they reach the automata, and given out whole. */
+ * After each byte, automaton i knows the longest prefix of stop i that ends here (its state).
+ * Nothing behind the longest of these prefixes can be part of a future stop, so it may go out. All
+ * bytes are valid UTF-8 by then: characters are completed (or replaced by U+FFFD) before they reach
+ * the automata, and given out whole. */
 #include "model/infer/stop.h"
 #include <stdint.h>
 #include <string.h>
@@ -16,8 +17,8 @@ struct stop_string {
     uint32_t *fail; /* [len] longest border of bytes[0..i] */
 };
 
-enum sooth_status stop_init(struct stop_stream *s, const char *const *stop, size_t n, sooth_text_fn *on_text, void *user,
-                            struct sooth_error *err)
+enum sooth_status stop_init(struct stop_stream *s, const char *const *stop, size_t n,
+                            sooth_text_fn *on_text, void *user, struct sooth_error *err)
 {
     memset(s, 0, sizeof *s);
     s->on_text = on_text;
@@ -30,7 +31,8 @@ enum sooth_status stop_init(struct stop_stream *s, const char *const *stop, size
         p->len = stop[i] ? strlen(stop[i]) : 0;
         if (!p->len || p->len > 1 << 16) {
             stop_release(s);
-            return err_set(err, SOOTH_ERR_ARG, "stop string %zu must have between 1 and 65536 bytes", i + 1);
+            return err_set(err, SOOTH_ERR_ARG,
+                           "stop string %zu must have between 1 and 65536 bytes", i + 1);
         }
         p->bytes = mem_strdup(stop[i]);
         p->fail = mem_calloc(p->len, sizeof *p->fail);
@@ -72,7 +74,8 @@ static size_t stop_feed(struct stop_stream *s, char c)
         if (p->state < p->len)
             continue;
         longest = p->len > longest ? p->len : longest;
-        p->state = p->fail[p->len - 1]; /* so that the index stays inside, should the stream go on */
+        p->state =
+            p->fail[p->len - 1]; /* so that the index stays inside, should the stream go on */
     }
     return longest;
 }

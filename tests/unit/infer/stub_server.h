@@ -7,10 +7,12 @@
 #include <stddef.h>
 
 struct stub_reply {
-    const char *head;     /* status line and headers without Content-Length; NULL = hang until stopped */
+    const char
+        *head; /* status line and headers without Content-Length; NULL = hang until stopped */
     const char *body;
-    size_t repeat;        /* send body this many times more (for huge answers) */
-    size_t declare;       /* Content-Length to claim; 0 = the true one; (size_t)-1 = none, close ends it */
+    size_t repeat; /* send body this many times more (for huge answers) */
+    size_t
+        declare; /* Content-Length to claim; 0 = the true one; (size_t)-1 = none, close ends it */
 };
 struct stub_server {
     int listener;

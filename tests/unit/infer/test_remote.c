@@ -1,4 +1,5 @@
-/* test_remote.c: the client of OpenAI-compatible servers against a stub that behaves well and badly. */
+/* test_remote.c: the client of OpenAI-compatible servers against a stub that behaves well and
+ * badly. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +13,10 @@
 
 #define JSON_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 #define SSE_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-#define GOOD "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"It is 42.\"},\"finish_reason\":\"stop\"}]," \
-             "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5}}"
+#define GOOD                                                                                       \
+    "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"It is "                      \
+    "42.\"},\"finish_reason\":\"stop\"}],"                                                         \
+    "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5}}"
 
 struct heard {
     char text[256];
@@ -32,19 +35,21 @@ static struct remote *client(const struct stub_server *s, double timeout)
 {
     char url[64];
     struct remote *r;
-    struct sooth_error err = { 0 };
+    struct sooth_error err = {0};
     snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/", s->port);
-    struct sooth_model_options o = { .api_model = "m", .api_key = "secret", .api_timeout = timeout };
+    struct sooth_model_options o = {.api_model = "m", .api_key = "secret", .api_timeout = timeout};
     assert_int_equal(remote_open(url, &o, &r, &err), SOOTH_OK);
     r->backoff = 0.005;
     return r;
 }
 
-static const struct sooth_message hello[] = { { "system", "Be \"brief\"." }, { "user", "Why?" } };
+static const struct sooth_message hello[] = {{"system", "Be \"brief\"."}, {"user", "Why?"}};
 
 /* Plays the script once against a chat. */
-static enum sooth_status play(const struct stub_reply *script, size_t n, struct sooth_generate_options *o, double timeout,
-                              struct sooth_generation *g, struct sooth_error *err, struct stub_server *s)
+static enum sooth_status play(const struct stub_reply *script, size_t n,
+                              struct sooth_generate_options *o, double timeout,
+                              struct sooth_generation *g, struct sooth_error *err,
+                              struct stub_server *s)
 {
     memset(g, 0, sizeof *g);
     memset(err, 0, sizeof *err);
@@ -58,7 +63,8 @@ static enum sooth_status play(const struct stub_reply *script, size_t n, struct 
 
 static void options_init(struct sooth_generate_options *o)
 {
-    *o = (struct sooth_generate_options){ .sampling = { .top_p = 1, .repeat_penalty = 1, .repeat_last = 64 }, .max_tokens = 32 };
+    *o = (struct sooth_generate_options){
+        .sampling = {.top_p = 1, .repeat_penalty = 1, .repeat_last = 64}, .max_tokens = 32};
 }
 
 static void release(struct sooth_generation *g)
@@ -73,7 +79,7 @@ static void good_answer(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    const struct stub_reply script[] = { { JSON_HEAD, GOOD } };
+    const struct stub_reply script[] = {{JSON_HEAD, GOOD}};
     options_init(&o);
     assert_int_equal(play(script, 1, &o, 5, &g, &err, &s), SOOTH_OK);
     assert_string_equal(g.text, "It is 42.");
@@ -82,7 +88,8 @@ static void good_answer(void **state)
     assert_int_equal(g.n_tokens, 5);
     assert_non_null(strstr(s.request[0], "POST /v1/chat/completions HTTP/1.1"));
     assert_non_null(strstr(s.request[0], "Authorization: Bearer secret\r\n"));
-    assert_non_null(strstr(s.request[0], "{\"role\":\"system\",\"content\":\"Be \\\"brief\\\".\"}"));
+    assert_non_null(
+        strstr(s.request[0], "{\"role\":\"system\",\"content\":\"Be \\\"brief\\\".\"}"));
     assert_non_null(strstr(s.request[0], "\"max_tokens\":32"));
     release(&g);
 }
@@ -93,30 +100,35 @@ static void streamed_answer_with_stop_and_cut_characters(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    struct heard h = { .stop_after = 0 };
-    const char *stop[] = { "END" };
-    const struct stub_reply script[] = { { SSE_HEAD,
-        ": ping\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\"},\"finish_reason\":null}]}\r\n\r\n"
-        "data: {\"choices\":[{\"delta\":{\"content\":\"caf\\u00e9 E\"},\"finish_reason\":null}]}\n\n"
-        "data: {\"choices\":[{\"delta\":{\"content\":\"ND more\"},\"finish_reason\":null}]}\n\n"
-        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n", 0, (size_t)-1 } };
+    struct heard h = {.stop_after = 0};
+    const char *stop[] = {"END"};
+    const struct stub_reply script[] = {
+        {SSE_HEAD,
+         ": ping\n\ndata: "
+         "{\"choices\":[{\"delta\":{\"role\":\"assistant\"},\"finish_reason\":null}]}\r\n\r\n"
+         "data: {\"choices\":[{\"delta\":{\"content\":\"caf\\u00e9 "
+         "E\"},\"finish_reason\":null}]}\n\n"
+         "data: {\"choices\":[{\"delta\":{\"content\":\"ND more\"},\"finish_reason\":null}]}\n\n"
+         "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n",
+         0, (size_t)-1}};
     options_init(&o);
     o.on_text = hear;
     o.user = &h;
     assert_int_equal(play(script, 1, &o, 5, &g, &err, &s), SOOTH_OK);
-    assert_string_equal(g.text, "caf\xC3\xA9 E" "ND more");
+    assert_string_equal(g.text, "caf\xC3\xA9 E"
+                                "ND more");
     assert_string_equal(h.text, g.text);
     assert_int_equal(g.finish, SOOTH_FINISH_LENGTH);
     release(&g);
     o.stop = stop;
     o.n_stop = 1;
-    h = (struct heard){ .stop_after = 0 };
+    h = (struct heard){.stop_after = 0};
     assert_int_equal(play(script, 1, &o, 5, &g, &err, &s), SOOTH_OK);
     assert_string_equal(g.text, "caf\xC3\xA9 ");
     assert_string_equal(h.text, g.text);
     assert_int_equal(g.finish, SOOTH_FINISH_STOP);
     release(&g);
-    h = (struct heard){ .stop_after = 1 };
+    h = (struct heard){.stop_after = 1};
     assert_int_equal(play(script, 1, &o, 5, &g, &err, &s), SOOTH_OK);
     assert_int_equal(g.finish, SOOTH_FINISH_CANCELLED);
     assert_int_equal(err.status, SOOTH_OK);
@@ -129,8 +141,8 @@ static void stream_that_is_plain_json_after_all(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    struct heard h = { .stop_after = 0 };
-    const struct stub_reply script[] = { { JSON_HEAD, GOOD } };
+    struct heard h = {.stop_after = 0};
+    const struct stub_reply script[] = {{JSON_HEAD, GOOD}};
     options_init(&o);
     o.on_text = hear;
     o.user = &h;
@@ -145,10 +157,14 @@ static void busy_then_good(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    const struct stub_reply script[] = { { "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\n", "{}" },
-                                         { "HTTP/1.1 503 Busy\r\n", "" }, { JSON_HEAD, GOOD, 0, 4096 }, { JSON_HEAD, GOOD } };
+    const struct stub_reply script[] = {
+        {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\n", "{}"},
+        {"HTTP/1.1 503 Busy\r\n", ""},
+        {JSON_HEAD, GOOD, 0, 4096},
+        {JSON_HEAD, GOOD}};
     options_init(&o);
-    assert_int_equal(play(script, 4, &o, 5, &g, &err, &s), SOOTH_OK); /* the third breaks off halfway */
+    assert_int_equal(play(script, 4, &o, 5, &g, &err, &s),
+                     SOOTH_OK); /* the third breaks off halfway */
     assert_int_equal(atomic_load(&s.served), 4);
     assert_string_equal(g.text, "It is 42.");
     release(&g);
@@ -160,7 +176,8 @@ static void retry_after_beyond_the_deadline_is_not_waited_for(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    const struct stub_reply script[] = { { "HTTP/1.1 429 Too Many\r\nRetry-After: 3600\r\n", "{\"error\":{\"message\":\"slow down\"}}" } };
+    const struct stub_reply script[] = {{"HTTP/1.1 429 Too Many\r\nRetry-After: 3600\r\n",
+                                         "{\"error\":{\"message\":\"slow down\"}}"}};
     options_init(&o);
     double start = clock_seconds();
     assert_int_equal(play(script, 1, &o, 5, &g, &err, &s), SOOTH_ERR_NET);
@@ -176,25 +193,37 @@ static void failures_are_one_line(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    struct heard h = { .stop_after = 0 };
+    struct heard h = {.stop_after = 0};
     static const struct {
         struct stub_reply reply;
         bool stream;
         unsigned served;
         const char *says;
     } cases[] = {
-        { { "HTTP/1.1 500 Oops\r\n", "{\"error\":{\"message\":\"two\\nlines\"}}" }, false, 5, "answered 500 to /chat/completions: two lines" },
-        { { "HTTP/1.1 401 No\r\n", "{}" }, false, 1, "answered 401" },
-        { { "HTTP/1.1 400 Bad\r\n", "{\"error\":\"no such field\"}" }, true, 1, "no such field" },
-        { { "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n", "" }, false, 1, "redirects are not followed" },
-        { { JSON_HEAD, "{\"choices\":[{\"mess" }, false, 1, "not a JSON object" },
-        { { JSON_HEAD, "{\"choices\":7}" }, false, 1, "without 'choices'" },
-        { { JSON_HEAD, "[1]" }, false, 1, "not a JSON object" },
-        { { JSON_HEAD, "{\"choices\":[{\"message\":{\"content\":[1]}}]}" }, false, 1, "not a string" },
-        { { JSON_HEAD, GOOD, 0, 4096 }, false, 5, "in the middle of its answer" },
-        { { SSE_HEAD, "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n", 0, (size_t)-1 }, true, 1, "ended in the middle" },
-        { { SSE_HEAD, "data: nonsense\n\n", 0, (size_t)-1 }, true, 1, "not a JSON object" },
-        { { SSE_HEAD, "data: {\"error\":{\"message\":\"out of memory\"}}\n\n", 0, (size_t)-1 }, true, 1, "out of memory" },
+        {{"HTTP/1.1 500 Oops\r\n", "{\"error\":{\"message\":\"two\\nlines\"}}"},
+         false,
+         5,
+         "answered 500 to /chat/completions: two lines"},
+        {{"HTTP/1.1 401 No\r\n", "{}"}, false, 1, "answered 401"},
+        {{"HTTP/1.1 400 Bad\r\n", "{\"error\":\"no such field\"}"}, true, 1, "no such field"},
+        {{"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n", ""},
+         false,
+         1,
+         "redirects are not followed"},
+        {{JSON_HEAD, "{\"choices\":[{\"mess"}, false, 1, "not a JSON object"},
+        {{JSON_HEAD, "{\"choices\":7}"}, false, 1, "without 'choices'"},
+        {{JSON_HEAD, "[1]"}, false, 1, "not a JSON object"},
+        {{JSON_HEAD, "{\"choices\":[{\"message\":{\"content\":[1]}}]}"}, false, 1, "not a string"},
+        {{JSON_HEAD, GOOD, 0, 4096}, false, 5, "in the middle of its answer"},
+        {{SSE_HEAD, "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n", 0, (size_t)-1},
+         true,
+         1,
+         "ended in the middle"},
+        {{SSE_HEAD, "data: nonsense\n\n", 0, (size_t)-1}, true, 1, "not a JSON object"},
+        {{SSE_HEAD, "data: {\"error\":{\"message\":\"out of memory\"}}\n\n", 0, (size_t)-1},
+         true,
+         1,
+         "out of memory"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         options_init(&o);
@@ -217,7 +246,7 @@ static void hanging_server_costs_the_deadline(void **state)
     struct sooth_generate_options o;
     struct sooth_generation g;
     struct sooth_error err;
-    const struct stub_reply script[] = { { NULL, NULL } };
+    const struct stub_reply script[] = {{NULL, NULL}};
     options_init(&o);
     double start = clock_seconds();
     assert_int_equal(play(script, 1, &o, 0.3, &g, &err, &s), SOOTH_ERR_NET);
@@ -228,10 +257,10 @@ static void hanging_server_costs_the_deadline(void **state)
 static void nobody_listens(void **state)
 {
     static struct stub_server s;
-    static const struct stub_reply script[] = { { JSON_HEAD, GOOD } };
+    static const struct stub_reply script[] = {{JSON_HEAD, GOOD}};
     struct sooth_generate_options o;
-    struct sooth_generation g = { 0 };
-    struct sooth_error err = { 0 };
+    struct sooth_generation g = {0};
+    struct sooth_error err = {0};
     stub_start(&s, script, 1);
     struct remote *r = client(&s, 2);
     stub_stop(&s);
@@ -245,10 +274,12 @@ static void nobody_listens(void **state)
 static void huge_answers_are_cut_off(void **state)
 {
     static struct stub_server s;
-    const struct stub_reply script[] = { { JSON_HEAD, "{\"a\":1}                                                        ", 100000, 0 } };
+    const struct stub_reply script[] = {
+        {JSON_HEAD, "{\"a\":1}                                                        ", 100000,
+         0}};
     struct sooth_generate_options o;
-    struct sooth_generation g = { 0 };
-    struct sooth_error err = { 0 };
+    struct sooth_generation g = {0};
+    struct sooth_error err = {0};
     stub_start(&s, script, 1);
     struct remote *r = client(&s, 5);
     r->max_bytes = 1 << 20;
@@ -263,11 +294,12 @@ static void huge_answers_are_cut_off(void **state)
 static void completions_and_logprobs(void **state)
 {
     static struct stub_server s;
-    const struct stub_reply script[] = { { JSON_HEAD, "{\"choices\":[{\"text\":\"ab\",\"finish_reason\":\"length\",\"logprobs\":"
-                                                      "{\"token_logprobs\":[-0.5,null]}}]}" } };
+    const struct stub_reply script[] = {
+        {JSON_HEAD, "{\"choices\":[{\"text\":\"ab\",\"finish_reason\":\"length\",\"logprobs\":"
+                    "{\"token_logprobs\":[-0.5,null]}}]}"}};
     struct sooth_generate_options o;
-    struct sooth_generation g = { 0 };
-    struct sooth_error err = { 0 };
+    struct sooth_generation g = {0};
+    struct sooth_error err = {0};
     stub_start(&s, script, 1);
     struct remote *r = client(&s, 5);
     options_init(&o);
@@ -286,21 +318,28 @@ static void embeddings(void **state)
 {
     static struct stub_server s;
     const struct stub_reply script[] = {
-        { JSON_HEAD, "{\"data\":[{\"index\":0,\"embedding\":[1,0]}]}" }, /* the probe for the dimension */
-        { JSON_HEAD, "{\"data\":[{\"index\":1,\"embedding\":[0,2]},{\"index\":0,\"embedding\":[3,4]}]}" },
-        { JSON_HEAD, "{\"data\":[{\"index\":1,\"embedding\":[0,2]},{\"index\":1,\"embedding\":[3,4]}]}" },
-        { JSON_HEAD, "{\"data\":[{\"index\":0,\"embedding\":[0,2]}]}" },
-        { JSON_HEAD, "{\"data\":[{\"index\":0,\"embedding\":[0,2,1]},{\"index\":1,\"embedding\":[3,4]}]}" },
-        { JSON_HEAD, "{\"data\":[{\"index\":0,\"embedding\":[0,\"x\"]},{\"index\":1,\"embedding\":[3,4]}]}" },
+        {JSON_HEAD,
+         "{\"data\":[{\"index\":0,\"embedding\":[1,0]}]}"}, /* the probe for the dimension */
+        {JSON_HEAD,
+         "{\"data\":[{\"index\":1,\"embedding\":[0,2]},{\"index\":0,\"embedding\":[3,4]}]}"},
+        {JSON_HEAD,
+         "{\"data\":[{\"index\":1,\"embedding\":[0,2]},{\"index\":1,\"embedding\":[3,4]}]}"},
+        {JSON_HEAD, "{\"data\":[{\"index\":0,\"embedding\":[0,2]}]}"},
+        {JSON_HEAD,
+         "{\"data\":[{\"index\":0,\"embedding\":[0,2,1]},{\"index\":1,\"embedding\":[3,4]}]}"},
+        {JSON_HEAD,
+         "{\"data\":[{\"index\":0,\"embedding\":[0,\"x\"]},{\"index\":1,\"embedding\":[3,4]}]}"},
     };
-    static const char *const says[] = { "same vector twice", "1 vectors for 2 texts", "wrong shape", "no direction" };
-    const char *texts[] = { "a", "b" };
-    float out[4] = { 0 };
-    struct sooth_error err = { 0 };
+    static const char *const says[] = {"same vector twice", "1 vectors for 2 texts", "wrong shape",
+                                       "no direction"};
+    const char *texts[] = {"a", "b"};
+    float out[4] = {0};
+    struct sooth_error err = {0};
     stub_start(&s, script, 6);
     struct remote *r = client(&s, 5);
     assert_int_equal(remote_embed(r, texts, NULL, 2, out, &err), SOOTH_OK);
-    assert_true(fabsf(out[0] - 0.6f) < 1e-6f && fabsf(out[1] - 0.8f) < 1e-6f && out[2] == 0 && out[3] == 1);
+    assert_true(fabsf(out[0] - 0.6f) < 1e-6f && fabsf(out[1] - 0.8f) < 1e-6f && out[2] == 0 &&
+                out[3] == 1);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(remote_embed(r, texts, NULL, 2, out, &err), SOOTH_ERR_NET);
         if (!strstr(err.text, says[i]))
@@ -313,9 +352,11 @@ static void embeddings(void **state)
 static void first_model_is_asked_for(void **state)
 {
     static struct stub_server s;
-    const struct stub_reply script[] = { { JSON_HEAD, "{\"data\":[{\"id\":\"big-one\"},{\"id\":\"other\"}]}" }, { JSON_HEAD, "{\"data\":[]}" } };
+    const struct stub_reply script[] = {
+        {JSON_HEAD, "{\"data\":[{\"id\":\"big-one\"},{\"id\":\"other\"}]}"},
+        {JSON_HEAD, "{\"data\":[]}"}};
     struct remote *r;
-    struct sooth_error err = { 0 };
+    struct sooth_error err = {0};
     char url[64];
     stub_start(&s, script, 2);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/v1", s.port);
@@ -326,7 +367,7 @@ static void first_model_is_asked_for(void **state)
     assert_null(r);
     assert_non_null(strstr(err.text, "lists no models"));
     stub_stop(&s);
-    struct sooth_model_options o = { .api_model = "m", .api_key = "a\r\nX: y" };
+    struct sooth_model_options o = {.api_model = "m", .api_key = "a\r\nX: y"};
     assert_int_equal(remote_open(url, &o, &r, &err), SOOTH_ERR_ARG);
 }
 

@@ -72,8 +72,8 @@ static void lesson_serving_10_random_texts_and_all_splits(void **state)
         }
         size_t want = plain_end(text, len, stop, n);
         for (unsigned mask = 0; mask < 1u << (len - 1); mask++) {
-            bool cut[16] = { false };
-            struct heard h = { .whole = true };
+            bool cut[16] = {false};
+            struct heard h = {.whole = true};
             struct stop_stream s;
             for (size_t i = 1; i < len; i++)
                 cut[i] = mask >> (i - 1) & 1;
@@ -88,13 +88,19 @@ static void lesson_serving_10_random_texts_and_all_splits(void **state)
     }
 }
 
-/* A four-byte character as 1 + 1 + 2 bytes, plain text, an invalid byte in the middle, a truncated one at the end. */
+/* A four-byte character as 1 + 1 + 2 bytes, plain text, an invalid byte in the middle, a truncated
+ * one at the end. */
 static void lesson_serving_11_characters_come_out_whole(void **state)
 {
-    const char *pieces[] = { "\xF0", "\x9F", "\x98\x80", "ok", "\xFF", "y", "\xE4\xB8" };
-    const char *after[] = { "", "", "\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80ok", "\xF0\x9F\x98\x80ok\xEF\xBF\xBD", "\xF0\x9F\x98\x80ok\xEF\xBF\xBDy",
-                            "\xF0\x9F\x98\x80ok\xEF\xBF\xBDy" };
-    struct heard h = { .whole = true };
+    const char *pieces[] = {"\xF0", "\x9F", "\x98\x80", "ok", "\xFF", "y", "\xE4\xB8"};
+    const char *after[] = {"",
+                           "",
+                           "\xF0\x9F\x98\x80",
+                           "\xF0\x9F\x98\x80ok",
+                           "\xF0\x9F\x98\x80ok\xEF\xBF\xBD",
+                           "\xF0\x9F\x98\x80ok\xEF\xBF\xBDy",
+                           "\xF0\x9F\x98\x80ok\xEF\xBF\xBDy"};
+    struct heard h = {.whole = true};
     struct stop_stream s;
     assert_int_equal(stop_init(&s, NULL, 0, hear, &h, NULL), SOOTH_OK);
     for (size_t i = 0; i < 7; i++) {
@@ -113,18 +119,19 @@ static void lesson_serving_11_characters_come_out_whole(void **state)
 /* Any bytes, any cuts: what comes out is the same valid text. */
 static void lesson_serving_11_invalid_bytes_do_not_depend_on_cuts(void **state)
 {
-    static const char alphabet[] = { 'a', '\xF0', '\x9F', '\x98', '\x80', '\xE4', '\xC3', '\xA9', '\xFF', '\xED', '\xA0' };
+    static const char alphabet[] = {'a',    '\xF0', '\x9F', '\x98', '\x80', '\xE4',
+                                    '\xC3', '\xA9', '\xFF', '\xED', '\xA0'};
     struct rng rng;
     rng_seed(&rng, 11);
     for (unsigned round = 0; round < 20000; round++) {
         char text[12];
-        bool none[12] = { false }, cut[12];
+        bool none[12] = {false}, cut[12];
         size_t len = 1 + rng_below(&rng, sizeof text);
         for (size_t i = 0; i < len; i++) {
             text[i] = alphabet[rng_below(&rng, sizeof alphabet)];
             cut[i] = rng_below(&rng, 2);
         }
-        struct heard a = { .whole = true }, b = { .whole = true };
+        struct heard a = {.whole = true}, b = {.whole = true};
         struct stop_stream s;
         assert_int_equal(stop_init(&s, NULL, 0, hear, &a, NULL), SOOTH_OK);
         feed(&s, text, len, none);
@@ -140,8 +147,8 @@ static void lesson_serving_11_invalid_bytes_do_not_depend_on_cuts(void **state)
 
 static void multibyte_stops_and_bad_arguments(void **state)
 {
-    const char *stop[] = { "\xE3\x80\x82\xE5\xAE\x8C", "zz" };
-    struct heard h = { .whole = true };
+    const char *stop[] = {"\xE3\x80\x82\xE5\xAE\x8C", "zz"};
+    struct heard h = {.whole = true};
     struct stop_stream s;
     assert_int_equal(stop_init(&s, stop, 2, hear, &h, NULL), SOOTH_OK);
     const char *text = "\xE5\xA5\xBD\xE3\x80\x82\xE5\xAE\x89\xE3\x80\x82\xE5\xAE\x8C\xE4\xBA\x86";
@@ -151,8 +158,8 @@ static void multibyte_stops_and_bad_arguments(void **state)
     assert_true(s.stopped);
     assert_int_equal(h.len, 9);
     stop_release(&s);
-    const char *empty[] = { "" };
-    struct sooth_error err = { 0 };
+    const char *empty[] = {""};
+    struct sooth_error err = {0};
     assert_int_equal(stop_init(&s, empty, 1, hear, &h, &err), SOOTH_ERR_ARG);
 }
 

@@ -1,0 +1,279 @@
+/* to_gguf.c: any readable model as one GGUF file.
+ *
+ * E5S1 and GGUF are copied fact by fact and tensor by tensor: their view is GGUF's already. A
+ * Hugging Face directory differs in names (the architecture's own list tells both), in the order of
+ * llama's rotated rows, in gemma's norms (GGUF stores 1 + w), in XLM-R's positions (GGUF leaves out
+ * the two that are never used, and calls the architecture bert), and in keeping its tokenizer in
+ * JSON. Numbers keep their format, but vectors become F32 as GGUF readers expect. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/base/alloc.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "model/arch/arch.h"
+#include "model/convert/convert.h"
+#include "model/convert/darts.h"
+#include "model/token/token.h"
+
+/* E5S1's list of replacements, in GGUF's form. */
+static enum sooth_status gguf_charsmap(const struct tensor_file *f, struct convert_plan *p,
+                                       struct sooth_error *err)
+{
+    struct buf made = BUF_INIT;
+    size_t n = 0, m = 0;
+    const uint32_t *from = tensor_file_uints(f, "tokenizer.sooth.normalizer.from", &n);
+    const struct file_string *to = tensor_file_strings(f, "tokenizer.sooth.normalizer.to", &m);
+    if (!from || !to || n != m)
+        return SOOTH_OK;
+    enum sooth_status status = darts_build(from, to, n, &made, err);
+    if (status == SOOTH_OK) {
+        void *copy = arena_array(&p->arena, made.len, 1);
+        struct file_value v = {.key = "tokenizer.ggml.precompiled_charsmap",
+                               .type = VALUE_ARRAY,
+                               .item = VALUE_U8,
+                               .count = made.len,
+                               .items = copy};
+        if (copy)
+            memcpy(copy, made.data, made.len);
+        status = copy && plan_put(p, &v) ? SOOTH_OK : err_nomem(err);
+    }
+    buf_release(&made);
+    return status;
+}
+
+static enum sooth_status gguf_copy(const struct tensor_file *f, struct convert_plan *p,
+                                   struct sooth_error *err)
+{
+    enum sooth_status status = gguf_charsmap(f, p, err);
+    for (size_t i = 0; i < tensor_file_values(f) && status == SOOTH_OK; i++) {
+        const struct file_value *v = tensor_file_value_at(f, i);
+        if (strncmp(v->key, "tokenizer.sooth.normalizer.", 27) != 0 && !plan_put(p, v))
+            status = err_nomem(err);
+    }
+    for (size_t i = 0; i < tensor_file_count(f) && status == SOOTH_OK; i++)
+        status =
+            plan_tensor(p, tensor_file_at(f, i)->name, tensor_file_at(f, i), CONVERT_SAME, 0, err);
+    return status;
+}
+
+/* The container's tensor of a weight: by its name, or by a name that ends in it
+ * ("bert.embeddings...."). */
+static const struct file_tensor *gguf_source(const struct tensor_file *f, const char *name)
+{
+    const struct file_tensor *t = tensor_file_find(f, name);
+    size_t len = strlen(name);
+    for (size_t i = 0; !t && i < tensor_file_count(f); i++) {
+        const struct file_tensor *at = tensor_file_at(f, i);
+        size_t n = strlen(at->name);
+        if (n > len && at->name[n - len - 1] == '.' && strcmp(at->name + n - len, name) == 0)
+            t = at;
+    }
+    return t;
+}
+
+static enum sooth_status gguf_weight(const struct tensor_file *f, const struct arch_info *info,
+                                     const struct arch_weight *w, struct convert_plan *p,
+                                     struct sooth_error *err)
+{
+    const struct file_tensor *from = gguf_source(f, w->hf_name);
+    enum convert_change change = CONVERT_SAME;
+    size_t heads = 0;
+    if (!from)
+        return err_set(err, SOOTH_ERR_FORMAT, "no tensor '%s' in '%s'", w->hf_name,
+                       tensor_file_path(f));
+    if (strcmp(info->arch, "llama") == 0 &&
+        (strcmp(w->role, "attn_q") == 0 || strcmp(w->role, "attn_k") == 0)) {
+        change = CONVERT_PAIR;
+        heads = strcmp(w->role, "attn_q") == 0 ? info->heads : info->kv_heads;
+    }
+    if (strcmp(info->arch, "gemma3") == 0 && strstr(w->role, "norm"))
+        change = CONVERT_PLUS_ONE;
+    enum sooth_status status = plan_tensor(p, w->weight->name, from, change, heads, err);
+    if (status == SOOTH_OK && strcmp(w->role, "position_embd") == 0 &&
+        strcmp(tensor_file_string(f, "general.architecture", ""), "xlm-roberta") == 0)
+        plan_move_rows(p, 2, 0);
+    return status;
+}
+
+/* Facts of the directory, under GGUF's name of the architecture. */
+static enum sooth_status gguf_facts(const struct tensor_file *f, struct convert_plan *p,
+                                    struct sooth_error *err)
+{
+    const char *arch = tensor_file_string(f, "general.architecture", "");
+    bool xlmr = strcmp(arch, "xlm-roberta") == 0;
+    size_t prefix = strlen(arch);
+    for (size_t i = 0; i < tensor_file_values(f); i++) {
+        struct file_value v = *tensor_file_value_at(f, i);
+        bool own = strncmp(v.key, arch, prefix) == 0 && v.key[prefix] == '.';
+        if (own && strcmp(v.key + prefix, ".tie_word_embeddings") == 0)
+            continue; /* in GGUF an absent output matrix says it */
+        if (own && xlmr) {
+            struct buf key = BUF_INIT;
+            v.key = buf_printf(&key, "bert%s", v.key + prefix) ? arena_strdup(&p->arena, key.data)
+                                                               : NULL;
+            if (v.key && strcmp(v.key, "bert.context_length") == 0 && v.u > 2)
+                v.u -= 2;
+            buf_release(&key);
+        }
+        if (!v.key || !plan_put(p, &v))
+            return err_nomem(err);
+    }
+    return !xlmr || plan_string(p, "general.architecture", "bert", 4) ? SOOTH_OK : err_nomem(err);
+}
+
+/* The last part of a path as the model's name. */
+static bool gguf_name(const struct tensor_file *f, struct convert_plan *p)
+{
+    const char *path = tensor_file_path(f), *end = path + strlen(path);
+    while (end > path + 1 && end[-1] == '/')
+        end--;
+    const char *from = end;
+    while (from > path && from[-1] != '/')
+        from--;
+    return plan_string(p, "general.name", from, (size_t)(end - from));
+}
+
+static enum sooth_status gguf_tokenizer(const struct tensor_file *f, struct convert_plan *p,
+                                        struct sooth_error *err)
+{
+    struct tokenizer *t;
+    enum sooth_status status = tokenizer_from_file(f, &t, err);
+    if (status != SOOTH_OK)
+        return status;
+    status = vocab_to_gguf(f, p, err);
+    const char *pre = token_rules(t), *template = token_template(t);
+    if (status == SOOTH_OK &&
+        (!plan_bool(p, "tokenizer.ggml.add_bos_token", token_adds_bos(t)) ||
+         !plan_bool(p, "tokenizer.ggml.add_eos_token", token_adds_eos(t)) ||
+         (pre && pre[0] && !plan_string(p, "tokenizer.ggml.pre", pre, strlen(pre))) ||
+         (template && !plan_string(p, "tokenizer.chat_template", template, strlen(template)))))
+        status = err_nomem(err);
+    tokenizer_free(t);
+    return status;
+}
+
+/* The sentence configuration's limit has no key in GGUF: kept under our own. */
+static enum sooth_status gguf_limit(const struct tensor_file *f, struct convert_plan *p,
+                                    struct sooth_error *err)
+{
+    struct buf text = BUF_INIT;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    enum sooth_status status = tensor_file_part(f, "sentence_bert_config.json", &text, NULL);
+    const struct json *j =
+        status == SOOTH_OK ? json_parse(&arena, buf_str(&text), text.len, 0, NULL, NULL) : NULL;
+    int64_t limit = json_int(j, "max_seq_length", 0);
+    bool ok = limit <= 0 || limit > UINT32_MAX ||
+              plan_uint(p, "sooth.embed.max_tokens", (uint64_t)limit);
+    arena_release(&arena);
+    buf_release(&text);
+    return ok ? SOOTH_OK : err_nomem(err);
+}
+
+static enum sooth_status gguf_from_hf(const struct tensor_file *f, struct convert_plan *p,
+                                      struct sooth_error *err)
+{
+    struct arch_options options = {.no_pack = true};
+    struct arch_model *m;
+    enum sooth_status status = arch_load(f, &options, &m, err); /* checks every name and shape */
+    if (status != SOOTH_OK)
+        return status;
+    if (strcmp(tensor_file_string(f, "general.architecture", ""), "llama") == 0 &&
+        tensor_file_value(f, "llama.rope.scaling.type"))
+        status = err_set(
+            err, SOOTH_ERR_UNSUPPORTED,
+            "a directory with scaled rotary positions is not converted; it can be run as it is");
+    if (status == SOOTH_OK)
+        status = gguf_facts(f, p, err);
+    if (status == SOOTH_OK && !gguf_name(f, p))
+        status = err_nomem(err);
+    if (status == SOOTH_OK)
+        status = gguf_limit(f, p, err);
+    if (status == SOOTH_OK)
+        status = gguf_tokenizer(f, p, err);
+    for (size_t i = 0; i < arch_weights(m) && status == SOOTH_OK; i++)
+        status = gguf_weight(f, arch_info(m), arch_weight_at(m, i), p, err);
+    arch_free(m);
+    return status;
+}
+
+static enum sooth_status gguf_write(const struct convert_plan *p, const char *path,
+                                    struct sooth_error *err)
+{
+    struct gguf_writer *w = gguf_writer_new();
+    struct buf made = BUF_INIT;
+    if (!w)
+        return err_nomem(err);
+    for (size_t i = 0; i < p->facts.count; i++)
+        gguf_put_value(w, &p->facts.items[i]);
+    for (size_t i = 0; i < p->tensors.count; i++)
+        gguf_put_tensor(w, p->tensors.items[i].name, p->tensors.items[i].type,
+                        p->tensors.items[i].ndim, p->tensors.items[i].dims);
+    enum sooth_status status = gguf_writer_open(w, path, err);
+    for (size_t i = 0; i < p->tensors.count && status == SOOTH_OK; i++) {
+        const void *bytes;
+        status = plan_bytes(&p->tensors.items[i], &made, &bytes, err);
+        if (status == SOOTH_OK)
+            status = gguf_writer_add(w, bytes, p->tensors.items[i].bytes, err);
+    }
+    if (status == SOOTH_OK)
+        status = gguf_writer_commit(w, err);
+    buf_release(&made);
+    gguf_writer_free(w);
+    return status;
+}
+
+/* Opens what was written and compares it with the plan, number by number. */
+static enum sooth_status gguf_compare(const struct convert_plan *p, const char *path,
+                                      struct sooth_error *err)
+{
+    struct tensor_file *f;
+    struct buf made = BUF_INIT;
+    enum sooth_status status = tensor_file_open(path, NULL, &f, err);
+    if (status != SOOTH_OK)
+        return status;
+    bool same = tensor_file_count(f) == p->tensors.count;
+    for (size_t i = 0; i < p->facts.count && same; i++)
+        same = tensor_file_value(f, p->facts.items[i].key) != NULL;
+    for (size_t i = 0; i < p->tensors.count && same && status == SOOTH_OK; i++) {
+        const struct convert_tensor *t = &p->tensors.items[i];
+        const struct file_tensor *got = tensor_file_find(f, t->name);
+        const void *bytes;
+        status = plan_bytes(t, &made, &bytes, err);
+        same = status == SOOTH_OK && got && got->type == t->type && got->bytes == t->bytes &&
+               memcmp(got->dims, t->dims, sizeof got->dims) == 0 &&
+               memcmp(got->data, bytes, t->bytes) == 0;
+    }
+    if (status == SOOTH_OK && !same)
+        status = err_set(err, SOOTH_ERR_IO, "what was written to '%s' does not read back the same",
+                         path);
+    buf_release(&made);
+    tensor_file_close(f);
+    return status;
+}
+
+enum sooth_status convert_to_gguf(const struct tensor_file *f, const char *out,
+                                  struct sooth_error *err)
+{
+    struct convert_plan p;
+    struct buf part = BUF_INIT; /* it gets its name when it has been read back */
+    plan_init(&p);
+    enum sooth_status status = buf_printf(&part, "%s.unchecked", out) ? SOOTH_OK : err_nomem(err);
+    if (status == SOOTH_OK)
+        status = strcmp(tensor_file_format(f), "safetensors") == 0 ? gguf_from_hf(f, &p, err)
+                                                                   : gguf_copy(f, &p, err);
+    if (status == SOOTH_OK)
+        status = gguf_write(&p, part.data, err);
+    if (status == SOOTH_OK) {
+        status = gguf_compare(&p, part.data, err);
+        if (status == SOOTH_OK && rename(part.data, out) != 0)
+            status = err_set(err, SOOTH_ERR_IO, "cannot rename to '%s'", out);
+        if (status != SOOTH_OK)
+            remove(part.data);
+    }
+    plan_release(&p);
+    buf_release(&part);
+    return status;
+}

@@ -1,0 +1,52 @@
+/* handle.h: a model as opened, for the files of this room. */
+#ifndef INFER_HANDLE_H
+#define INFER_HANDLE_H
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "core/base/arena.h"
+#include "core/base/pool.h"
+#include "model/token/token.h"
+#include "sooth/model.h"
+
+struct arch_model;
+struct embed_item;
+struct remote;
+struct tensor_file;
+
+struct sooth_model {
+    struct sooth_model_info info;
+    struct arena arena;    /* strings of info and of the prefixes */
+    struct remote *remote; /* a server; then all below but the prefixes is NULL */
+    struct tensor_file *file;
+    struct tokenizer *tokenizer; /* never NULL for a local model */
+    struct template *template;   /* the model's own chat template; NULL: none, or not understood */
+    struct arch_model *arch;     /* NULL: opened for its vocabulary only */
+    struct pool *pool;
+    size_t context_most; /* what the model allows; info.context is what a session gets */
+    size_t embed_limit;  /* tokens of a text, specials and prefix counted */
+    const char *query_prefix, *passage_prefix;
+    double load_seconds;
+    pthread_mutex_t lock; /* guards the fingerprint */
+    char fingerprint[65]; /* "" until asked for */
+};
+
+static inline size_t model_context_most(const struct sooth_model *m)
+{
+    return m->context_most;
+}
+
+/* chat.c: messages to tokens by the model's template; start token at most once. */
+enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_message *messages,
+                                size_t n, struct sooth_tokens *out, struct sooth_error *err);
+/* prepare.c: one text to an encoder's tokens. Fills ids, spans, n, front, back, cut of item; on
+ * failure it is untouched. */
+enum sooth_status embed_tokenize(const struct sooth_model *m, enum sooth_embed_kind kind,
+                                 const char *text, size_t len, bool spans, struct embed_item *item,
+                                 struct sooth_error *err);
+/* open.c: by the architecture's name, before anything is loaded. */
+bool model_is_encoder_file(const struct tensor_file *f);
+/* facts.c: fills info and the embedding facts from the open file. */
+enum sooth_status model_read_facts(struct sooth_model *m, const struct sooth_model_options *options,
+                                   struct sooth_error *err);
+#endif

@@ -1,0 +1,51 @@
+/* infer.h: what the public model header does not show: several sequences generated together.
+ *
+ * A batch holds one KV cache with a number of slots. A sequence is started in a slot at any time
+ * and shares every forward with the others: each step takes one row of each sequence that is
+ * generating and a piece of each prompt that is still being read. What a sequence gets does not
+ * depend on its neighbours, to the bit.
+ *
+ *     infer_start(b, slot, ids, n, &options, err)   // again and again, whenever a slot is free
+ *     while (infer_step(b, err) == SOOTH_OK && ...)
+ *         if (infer_done(b, slot))
+ *             infer_finish(b, slot, &generation, err)
+ *
+ * A slot remembers its tokens after the end: a later prompt that starts like them is only read from
+ * there on. Thread use: one batch, one thread at a time. Several batches may share a model. */
+#ifndef INFER_INFER_H
+#define INFER_INFER_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "sooth/model.h"
+
+struct infer_batch;
+
+/* context: tokens a slot may hold; 0 = as the model was opened. The model must be a local decoder.
+ */
+enum sooth_status infer_batch_new(struct sooth_model *model, size_t slots, size_t context,
+                                  struct infer_batch **out, struct sooth_error *err);
+void infer_batch_free(struct infer_batch *b);
+
+/* Starts a sequence in a slot that is not active. ids are copied; the strings and callbacks of
+ * options are borrowed until infer_finish. A prompt that leaves no room for one token is
+ * SOOTH_ERR_LIMIT with both counts. */
+enum sooth_status infer_start(struct infer_batch *b, size_t slot, const int32_t *ids, size_t n,
+                              const struct sooth_generate_options *options,
+                              struct sooth_error *err);
+/* One forward for all active slots. A failure ends every active sequence; what one sequence alone
+ * did wrong is told by its infer_finish. */
+enum sooth_status infer_step(struct infer_batch *b, struct sooth_error *err);
+bool infer_active(const struct infer_batch *b, size_t slot); /* started, not yet done */
+bool infer_done(const struct infer_batch *b, size_t slot);   /* to be collected with infer_finish */
+size_t infer_active_count(const struct infer_batch *b);
+/* Ends a sequence early; infer_finish then gives what there is, as SOOTH_FINISH_CANCELLED. */
+void infer_cancel(struct infer_batch *b, size_t slot);
+enum sooth_status infer_finish(struct infer_batch *b, size_t slot, struct sooth_generation *out,
+                               struct sooth_error *err);
+
+/* Log-probability of ids[from..n) each after those before it; from >= 1. Uses and fills an idle
+ * slot's cache. out: [n - from]. */
+enum sooth_status infer_score(struct infer_batch *b, size_t slot, const int32_t *ids, size_t n,
+                              size_t from, float *out, struct sooth_error *err);
+#endif
