@@ -104,15 +104,3 @@ long sooth_verdict_name(void) __attribute__((weak));
 long sooth_verdict_name(void) { return SOOTH_MISSING; }
 long sooth_version(void) __attribute__((weak));
 long sooth_version(void) { return SOOTH_MISSING; }
-long doc_parse_file(void) __attribute__((weak));
-long doc_parse_file(void) { return SOOTH_MISSING; }
-long doc_parse_bytes(void) __attribute__((weak));
-long doc_parse_bytes(void) { return SOOTH_MISSING; }
-long document_release(void) __attribute__((weak));
-long document_release(void) { return SOOTH_MISSING; }
-long doc_name_known(void) __attribute__((weak));
-long doc_name_known(void) { return SOOTH_MISSING; }
-long doc_heading_path(void) __attribute__((weak));
-long doc_heading_path(void) { return SOOTH_MISSING; }
-long doc_page_at(void) __attribute__((weak));
-long doc_page_at(void) { return SOOTH_MISSING; }

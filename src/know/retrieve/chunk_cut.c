@@ -16,9 +16,21 @@ static bool is_region(uint32_t c)
     return c >= 0x1F1E6 && c <= 0x1F1FF;
 }
 
-static bool is_jamo(uint32_t c)
+/* Leading, vowel and trailing parts of Hangul; S: a whole syllable. */
+static char hangul(uint32_t c)
 {
-    return (c >= 0x1100 && c <= 0x11FF) || (c >= 0xA960 && c <= 0xA97F) || (c >= 0xD7B0 && c <= 0xD7FF);
+    if ((c >= 0x1100 && c <= 0x115F) || (c >= 0xA960 && c <= 0xA97C))
+        return 'L';
+    if ((c >= 0x1160 && c <= 0x11A7) || (c >= 0xD7B0 && c <= 0xD7C6))
+        return 'V';
+    if ((c >= 0x11A8 && c <= 0x11FF) || (c >= 0xD7CB && c <= 0xD7FB))
+        return 'T';
+    return c >= 0xAC00 && c <= 0xD7A3 ? 'S' : 0;
+}
+
+static bool hangul_joined(char p, char c)
+{
+    return (p == 'L' && (c == 'L' || c == 'V' || c == 'S')) || ((p == 'V' || p == 'S') && (c == 'V' || c == 'T')) || (p == 'T' && c == 'T');
 }
 
 static uint32_t before_at(const char *text, size_t at)
@@ -39,7 +51,7 @@ bool chunk_grapheme_boundary(const char *text, size_t len, size_t at)
         return !(p == '\r' && c == '\n');
     if (c == 0x200D || p == 0x200D || (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0x1F3FB && c <= 0x1F3FF) || (c >= 0xE0100 && c <= 0xE01EF))
         return false;
-    if (is_jamo(c) && (is_jamo(p) || (p >= 0xAC00 && p <= 0xD7A3)))
+    if (hangul_joined(hangul(p), hangul(c)))
         return false;
     if (is_region(c) && is_region(p)) {
         size_t run = 0;
