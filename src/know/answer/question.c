@@ -1,0 +1,191 @@
+/* question.c: what a question asks for, by its words. No model is needed for this.
+ *
+ * The kind of thing wanted follows from the question word ("how many" a number, "when" a date, 谁 a person ...), as in
+ * the answer-type rules of early TREC systems. It ranks sentences (one with a number answers "how many") and is one
+ * sign for abstaining; it never excludes a sentence by itself. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "core/base/error.h"
+#include "core/base/unicode.h"
+#include "core/base/utf8.h"
+#include "know/answer/answer.h"
+
+struct rule { const char *words; enum want want; };
+/* First match wins. English: anywhere at a word's start. */
+static const struct rule english[] = {
+    { "how many", WANT_NUMBER }, { "how much", WANT_NUMBER }, { "how long", WANT_NUMBER }, { "how old", WANT_NUMBER }, { "how far", WANT_NUMBER },
+    { "how often", WANT_NUMBER }, { "how large", WANT_NUMBER }, { "how big", WANT_NUMBER }, { "how high", WANT_NUMBER }, { "how tall", WANT_NUMBER },
+    { "how deep", WANT_NUMBER }, { "how fast", WANT_NUMBER }, { "how heavy", WANT_NUMBER }, { "how wide", WANT_NUMBER }, { "what percent", WANT_NUMBER },
+    { "what number", WANT_NUMBER }, { "what share", WANT_NUMBER }, { "which version", WANT_NUMBER }, { "what version", WANT_NUMBER },
+    { "which release", WANT_NUMBER }, { "which year", WANT_DATE }, { "what year", WANT_DATE }, { "what date", WANT_DATE }, { "which date", WANT_DATE },
+    { "which month", WANT_DATE }, { "when ", WANT_DATE }, { "which season", WANT_DATE }, { "which day", WANT_DATE }, { "who ", WANT_PERSON },
+    { "whom ", WANT_PERSON }, { "whose ", WANT_PERSON }, { "who's", WANT_PERSON }, { "where ", WANT_PLACE }, { "which country", WANT_PLACE },
+    { "which city", WANT_PLACE }, { "which place", WANT_PLACE }, { "why ", WANT_REASON }, { "how do ", WANT_PROCEDURE }, { "how can ", WANT_PROCEDURE },
+    { "how to ", WANT_PROCEDURE }, { "how should ", WANT_PROCEDURE }, { "how does ", WANT_PROCEDURE }, { "how is ", WANT_PROCEDURE },
+    { "what does", WANT_DEFINITION }, { "what is a ", WANT_DEFINITION }, { "what is an ", WANT_DEFINITION }, { "define ", WANT_DEFINITION },
+    { "what are", WANT_LIST }, { "which two", WANT_LIST }, { "which three", WANT_LIST }, { "which four", WANT_LIST }, { "list ", WANT_LIST },
+    { "name all", WANT_LIST }, { "which are", WANT_LIST }, { "which ", WANT_NAME }, { "what ", WANT_NAME } };
+static const struct rule chinese[] = {
+    { "多少", WANT_NUMBER }, { "百分之几", WANT_NUMBER }, { "多长", WANT_NUMBER }, { "多久", WANT_NUMBER }, { "多大", WANT_NUMBER }, { "多高", WANT_NUMBER },
+    { "多远", WANT_NUMBER }, { "多重", WANT_NUMBER }, { "哪年", WANT_DATE }, { "哪一年", WANT_DATE }, { "何时", WANT_DATE }, { "什么时候", WANT_DATE },
+    { "几月", WANT_DATE }, { "哪天", WANT_DATE }, { "什么时间", WANT_DATE }, { "谁", WANT_PERSON }, { "哪位", WANT_PERSON }, { "什么人", WANT_PERSON },
+    { "哪里", WANT_PLACE }, { "哪儿", WANT_PLACE }, { "何处", WANT_PLACE }, { "什么地方", WANT_PLACE }, { "哪些", WANT_LIST }, { "哪两", WANT_LIST },
+    { "哪几", WANT_LIST }, { "哪三", WANT_LIST }, { "列出", WANT_LIST }, { "几", WANT_NUMBER }, { "为什么", WANT_REASON }, { "为何", WANT_REASON },
+    { "什么是", WANT_DEFINITION }, { "什么意思", WANT_DEFINITION }, { "怎么", WANT_PROCEDURE }, { "怎样", WANT_PROCEDURE }, { "如何", WANT_PROCEDURE },
+    { "哪", WANT_NAME }, { "什么", WANT_NAME }, { "吗", WANT_YESNO }, { "是否", WANT_YESNO } };
+static const char *const yes_no[] = { "is ", "are ", "was ", "were ", "do ", "does ", "did ", "can ", "could ", "may ", "must ", "should ", "will ", "has ", "have " };
+static const char *const greetings[] = { "hello", "hi", "hey", "good morning", "good evening", "good afternoon", "hi there", "hello there", "how are you",
+                                         "你好", "您好", "嗨", "早上好", "晚上好", "大家好", "在吗", "哈喽", "test", "bye", "goodbye", "再见" };
+static const char *const thanks[] = { "yes", "yes please", "ok", "okay", "thanks", "thank you", "sure", "go on", "continue", "tell me more", "more", "great",
+                                      "是", "是的", "好", "好的", "对", "谢谢", "继续", "请继续", "多谢", "嗯", "可以", "还有呢", "还有吗" };
+
+bool text_is_han(const char *s, size_t len)
+{
+    size_t han = 0, other = 0, m;
+    for (size_t i = 0; i < len; i += m) {
+        uint32_t c = utf8_decode(s + i, len - i, &m);
+        if (c == UTF8_BAD)
+            continue;
+        if (uni_is_cjk(c))
+            han++;
+        else if (uni_class(c) & UNI_LETTER)
+            other++;
+    }
+    return 4 * han > other && han > 0; /* a character says about as much as four letters */
+}
+
+static bool only(const char *const *list, size_t n, const char *text)
+{
+    size_t len = strlen(text);
+    static const char *const tails[] = { ".", "!", "?", " ", ",", "。", "！", "？", "，", "~", "～" };
+    for (bool again = true; again && len;) {
+        again = false;
+        for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+            size_t t = strlen(tails[i]);
+            if (len >= t && !memcmp(text + len - t, tails[i], t))
+                len -= t, again = true;
+        }
+    }
+    while (len && *text == ' ')
+        text++, len--;
+    for (size_t i = 0; i < n; i++)
+        if (strlen(list[i]) == len && !strncasecmp(list[i], text, len))
+            return true;
+    return len == 0;
+}
+
+static bool find_word(const char *text, const char *w)
+{
+    size_t n = strlen(w);
+    for (const char *p = text; *p; p++)
+        if ((p == text || !((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z')) && !strncasecmp(p, w, n))
+            return true;
+    return false;
+}
+
+static enum want wanted(const char *text, bool han)
+{
+    for (size_t i = 0; i < sizeof chinese / sizeof *chinese && han; i++)
+        if (strstr(text, chinese[i].words))
+            return chinese[i].want;
+    for (size_t i = 0; i < sizeof yes_no / sizeof *yes_no && !han; i++)
+        if (!strncasecmp(text, yes_no[i], strlen(yes_no[i])))
+            return WANT_YESNO;
+    for (size_t i = 0; i < sizeof english / sizeof *english && !han; i++)
+        if (find_word(text, english[i].words))
+            return english[i].want;
+    return WANT_ANY;
+}
+
+enum sooth_status question_read(const char *text, struct question *out, struct sooth_error *err)
+{
+    *out = (struct question){ .text = text, .han = text_is_han(text, strlen(text)) };
+    lex_text(text, strlen(text), &out->lexed);
+    if (out->lexed.failed) {
+        question_release(out);
+        return err_nomem(err);
+    }
+    out->thanks = only(thanks, sizeof thanks / sizeof *thanks, text);
+    out->small_talk = !out->thanks && only(greetings, sizeof greetings / sizeof *greetings, text);
+    out->want = wanted(text, out->han);
+    static const char *const both[] = { ", and w", " and which", " and what", " and where", " and who", " and when", " and how", "，分别", "和哪", "以及", "，又",
+                                        "谁的哪", "各是", "各为" };
+    for (size_t i = 0; i < sizeof both / sizeof *both; i++)
+        out->several |= strstr(text, both[i]) != NULL;
+    return SOOTH_OK;
+}
+
+void question_release(struct question *q) { lexed_release(&q->lexed); }
+
+const char *want_name(enum want w)
+{
+    static const char *const names[] = { "anything", "a number", "a date", "a person", "a place", "a list", "yes or no", "a definition", "a procedure", "a reason", "a name" };
+    return names[w];
+}
+
+static bool asked(const struct question *q, uint64_t key)
+{
+    for (size_t i = 0; i < q->lexed.terms.count; i++)
+        if (q->lexed.terms.items[i].key == key)
+            return true;
+    return false;
+}
+
+/* A quantity of the text that the question does not give. */
+static bool new_quantity(const struct question *q, const struct lexed *t, bool dates)
+{
+    for (size_t i = 0; i < t->quantities.count; i++) {
+        const struct quantity *x = &t->quantities.items[i];
+        bool given = (x->soft && x->kind != QTY_ORDINAL) || (dates && x->kind != QTY_DATE);
+        for (size_t k = 0; k < q->lexed.quantities.count && !given; k++)
+            given = quantity_same(x, &q->lexed.quantities.items[k]);
+        if (!given)
+            return true;
+    }
+    for (size_t i = 0; i < t->terms.count && !dates; i++) /* versions: 0.8.3 */
+        if (t->terms.items[i].kind == LEX_CODE && t->text[t->terms.items[i].start] >= '0' && t->text[t->terms.items[i].start] <= '9')
+            return true;
+    return false;
+}
+
+static size_t new_names(const struct question *q, const struct lexed *t, bool codes)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->terms.count; i++) {
+        const struct lexeme *x = &t->terms.items[i];
+        bool name = (x->flags & (LEX_NAME | LEX_HEAD)) || (codes && x->kind == LEX_CODE);
+        n += name && !(x->flags & LEX_STOP) && !asked(q, x->key);
+    }
+    return n;
+}
+
+static size_t separators(const struct lexed *t)
+{
+    static const char *const marks[] = { ",", "、", "，", ";", "；", " and ", " or ", "和", "|", "与", "或" };
+    size_t n = 0;
+    for (size_t i = 0; i < t->len; i++)
+        for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
+            n += i + strlen(marks[k]) <= t->len && !memcmp(t->text + i, marks[k], strlen(marks[k]));
+    return n;
+}
+
+double want_met(const struct question *q, const struct lexed *t)
+{
+    switch (q->want) {
+    case WANT_NUMBER:
+        return new_quantity(q, t, false) ? 1 : 0;
+    case WANT_DATE:
+        return new_quantity(q, t, true) ? 1 : 0;
+    case WANT_PERSON:
+        return new_names(q, t, false) ? 0.9 : text_is_han(t->text, t->len) ? 0.5 : 0.1;
+    case WANT_PLACE:
+        return new_names(q, t, true) ? 0.8 : 0.4;
+    case WANT_LIST:
+        return separators(t) >= 1 ? 1 : 0.3;
+    case WANT_NAME:
+        return new_names(q, t, true) ? 0.8 : 0.5;
+    default:
+        return 0.5;
+    }
+}
