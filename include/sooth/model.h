@@ -134,6 +134,7 @@ void sooth_generation_release(struct sooth_generation *g);
 /* A session holds the KV cache. A prompt that starts like what the cache holds is only read from there on. */
 enum sooth_status sooth_session_new(struct sooth_model *model, struct sooth_session **out, struct sooth_error *err);
 void sooth_session_free(struct sooth_session *session);
+struct sooth_model *sooth_session_model(const struct sooth_session *session); /* the one it was made from */
 
 /* The model's own chat template, then generation. A prompt that leaves no room for one token in the context is
  * SOOTH_ERR_LIMIT with both counts; nothing is cut in silence. */

@@ -76,6 +76,8 @@ enum sooth_status verifier_new(const struct verify_source *sources, size_t n, st
         const char *context = sources[i].context ? sources[i].context : "";
         lex_text(context, strlen(context), &v->around[i]);
         failed |= v->around[i].failed;
+        v->around[i].text = ""; /* only terms and values are read: the context may go */
+        v->around[i].len = 0;
         size_t at = 0;
         for (struct sentence s; !failed && sentence_next(sources[i].text, sources[i].len, &at, &s);) {
             struct piece p = { .source = i, .start = s.start, .end = s.end };

@@ -17,7 +17,7 @@
 struct verify_source {
     const char *text;    /* borrowed for the verifier's life */
     size_t len;
-    const char *context; /* title and headings it stands under, or NULL: names in it count as said */
+    const char *context; /* title and headings it stands under, or NULL: names in it count as said; read at once */
 };
 struct verify_evidence { size_t source, start, end; }; /* whole sentences of the source's text */
 struct verify_result {

@@ -55,6 +55,11 @@ void sooth_session_free(struct sooth_session *s)
     mem_free(s);
 }
 
+struct sooth_model *sooth_session_model(const struct sooth_session *s)
+{
+    return s->model;
+}
+
 static enum sooth_status session_generate(struct sooth_session *s, const struct sooth_tokens *t,
                                           const struct sooth_generate_options *options,
                                           struct sooth_generation *out, struct sooth_error *err)
