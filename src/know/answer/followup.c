@@ -15,6 +15,8 @@
 #include "core/base/utf8.h"
 #include "know/answer/answer.h"
 
+#define SHORT_ANSWER 60
+
 static const char *const leads[] = { "and ", "what about", "how about", "but ", "or ", "also ", "then ", "so ", "why not", "why?", "which one", "since when",
                                      "for how", "by whom", "in which" };
 static const char *const han_leads[] = { "那", "那么", "还有", "另外", "然后", "以及", "为什么呢", "其中", "它", "他", "她", "这", "此", "该" };
@@ -150,7 +152,7 @@ enum sooth_status followup_resolve(const char *question, const struct sooth_mess
             struct lexed seen;
             lex_text(topic->content, strlen(topic->content), &seen);
             size_t len = strlen(answer->content);
-            carry(answer->content, len > 400 ? utf8_floor(answer->content, len, 400) : len, &seen, true, 6, &lead);
+            carry(answer->content, len > 400 ? utf8_floor(answer->content, len, 400) : len, &seen, len > SHORT_ANSWER, 6, &lead); /* of a short answer, all of it */
             lexed_release(&seen);
         }
         buf_add(out, lead.data, lead.len);
