@@ -95,6 +95,7 @@ struct sooth_search_options {
     size_t k;               /* how many to return; 0 = 10 */
     double min_score;       /* similarity floor on `score`; -INFINITY = none */
     bool rerank;            /* late interaction over the fused candidates (hybrid) */
+    bool windows;           /* hits come with their neighbours of the same page (hybrid); default true */
     const char *filter;     /* "tag=v and page<10"; NULL = none */
     bool explain;
 };

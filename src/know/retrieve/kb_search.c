@@ -1,7 +1,13 @@
 /* kb_search.c: from a question to ranked passages.
  *
- *   question -+-> vector search, best `deep` --+-> RRF -> candidates -> late interaction over the best 24 -> k
- *             +-> BM25,          best `deep` --+
+ *   question -+-> vector search, best `deep` --------------+-> RRF -> candidates -> late interaction over the best 24 -> k windows
+ *             +-> BM25,          best `deep` --------------+
+ *             +-> vector search in the other language, n --+   (when the words of the question are hardly found)
+ *
+ * Passages are small, because one vector tells little about much text; what comes back is a passage with its neighbours,
+ * because an answer often stands in the next sentence. Words are the surer guide here: the vectors of small models weigh less.
+ * A question in one language finds passages in the other by vector only, and there its similarities are all lower: so those
+ * get a list of their own.
  *
  * Three numbers, each bounded: candidates (what fusion ranked), reranked (what late interaction read), k (what comes
  * back). Everything is read in one transaction: a search sees the store at one moment.
@@ -20,9 +26,12 @@
 #include "core/base/error.h"
 #include "know/retrieve/kbase.h"
 
-enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
-#define VECTOR_WEIGHT 1.0
+enum { DEEP_MIN = 200, DEEP_EACH = 4, RERANK_MAX = 24, OTHER_MAX = 12, K_DEFAULT = 10, K_MAX = 100000 };
+enum { WINDOW_BYTES = 1800, WINDOW_PASSAGES = 5 }; /* a hit and its neighbours */
+#define VECTOR_WEIGHT 0.4
 #define TEXT_WEIGHT 1.0
+#define OTHER_WEIGHT 0.9
+#define OTHER_BELOW 0.5  /* share of the question's word weight that the best passage covers, under which other languages are asked */
 #define RERANK_SHARE 0.5 /* of the final order; the rest is the fused score */
 
 struct candidate {
@@ -49,7 +58,7 @@ struct search {
 
 void sooth_search_options_init(struct sooth_search_options *o)
 {
-    *o = (struct sooth_search_options){ .mode = SOOTH_SEARCH_HYBRID, .min_score = -INFINITY, .rerank = true };
+    *o = (struct sooth_search_options){ .mode = SOOTH_SEARCH_HYBRID, .min_score = -INFINITY, .rerank = true, .windows = true };
 }
 
 static int by_order(const void *a, const void *b)
@@ -109,18 +118,49 @@ static enum sooth_status fill_list(struct search *s, const struct scored *by_vec
     return status;
 }
 
+/* Passages of documents in the other language: to the list with the ranks they have among themselves. */
+static enum sooth_status add_other(struct search *s, struct fused *fused)
+{
+    struct scored found[OTHER_MAX];
+    size_t n = 0, marked = 0;
+    bool han = text_is_han(s->query, s->query_len);
+    unsigned char *allow = mem_calloc(s->v->n + 1, 1);
+    if (!allow)
+        return err_nomem(s->err);
+    for (size_t i = 0; i < s->v->n; i++)
+        marked += allow[i] = s->v->docs[s->v->doc[i]].han != han && (!s->allow || s->allow[i]);
+    enum sooth_status status = marked ? vector_search(s->kb->store, s->v, s->kb->metric, s->vector, allow, OTHER_MAX, found, &n, s->err) : SOOTH_OK;
+    mem_free(allow);
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
+        double score = OTHER_WEIGHT / (60.0 + (double)(i + 1));
+        size_t j = 0;
+        while (j < s->n && fused[j].slot != found[i].slot)
+            j++;
+        if (j == s->n)
+            fused[s->n++] = (struct fused){ found[i].slot, 0, { 0, 0 } };
+        fused[j].score = fused[j].score > score ? fused[j].score : score;
+    }
+    fuse_sort(fused, s->n);
+    return status;
+}
+
 /* Lists, fusion, candidates in order. */
 static enum sooth_status gather(struct search *s)
 {
     size_t n_vector, n_text, deep = s->deep;
     struct scored *by_vector = mem_array(deep, sizeof *by_vector), *by_text = mem_array(deep, sizeof *by_text);
-    struct fused *fused = mem_array(2 * deep, sizeof *fused);
-    s->list = mem_array(2 * deep, sizeof *s->list);
+    struct fused *fused = mem_array(2 * deep + OTHER_MAX, sizeof *fused);
+    s->list = mem_array(2 * deep + OTHER_MAX, sizeof *s->list);
     enum sooth_status status = by_vector && by_text && fused && s->list ? SOOTH_OK : err_nomem(s->err);
     if (status == SOOTH_OK)
         status = run_lists(s, by_vector, &n_vector, by_text, &n_text);
     if (status == SOOTH_OK) {
         s->n = fuse_rrf(by_vector, n_vector, VECTOR_WEIGHT, by_text, n_text, TEXT_WEIGHT, fused);
+        double best = n_text && s->ceiling > 0 ? by_text[0].score / s->ceiling : 0;
+        if (s->o->mode == SOOTH_SEARCH_HYBRID && s->vector && best < OTHER_BELOW)
+            status = add_other(s, fused);
+    }
+    if (status == SOOTH_OK) {
         status = fill_list(s, by_vector, by_text, fused);
     }
     mem_free(by_vector);
@@ -201,12 +241,56 @@ static void hit_take(struct sooth_hit *h, const struct candidate *c, struct stor
     memset(p, 0, sizeof *p); /* the strings are the hit's now */
 }
 
-/* The first k different passages; identical text joins the hit it equals. */
+/* Joins neighbours of the same document and page to a passage: the next ones and the one before, in turn, as bytes allow. *from and
+ * *to become the slots it now covers. */
+static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hit *h, int64_t doc_id, uint32_t *from, uint32_t *to)
+{
+    const struct snapshot *v = s->v;
+    const struct snapshot_doc *d = &v->docs[v->doc[slot]];
+    size_t start = h->start, end = h->end;
+    *from = *to = slot;
+    for (unsigned turn = 0, stuck = 0; stuck < 2 && *to - *from + 1 < WINDOW_PASSAGES; turn++) {
+        bool back = turn % 3 == 2 || (stuck && turn % 3 != 2 && *to + 1 >= d->first + d->count);
+        uint32_t next = back ? *from - 1 : *to + 1;
+        struct store_passage p;
+        if ((back && *from == d->first) || (!back && next >= d->first + d->count) || v->page[next] != v->page[slot]) {
+            stuck++;
+            continue;
+        }
+        enum sooth_status status = store_passage(s->kb->store, v->chunk[next], &p, s->err);
+        if (status != SOOTH_OK)
+            return status;
+        size_t a = p.start < start ? p.start : start, z = p.end > end ? p.end : end;
+        store_passage_release(&p);
+        if (z - a > WINDOW_BYTES) {
+            stuck++;
+            continue;
+        }
+        stuck = 0;
+        start = a;
+        end = z;
+        *(back ? from : to) = next;
+    }
+    struct buf text = BUF_INIT;
+    enum sooth_status status = *from == *to ? SOOTH_OK : store_text(s->kb->store, doc_id, start, end, &text, s->err);
+    if (status == SOOTH_OK && *from != *to) {
+        mem_free(h->text);
+        h->text = buf_take(&text);
+        h->start = start;
+        h->end = end;
+        status = h->text ? SOOTH_OK : err_nomem(s->err);
+    }
+    buf_release(&text);
+    return status;
+}
+
+/* The first k different windows; a passage inside an earlier window is not shown again; identical text joins the hit it equals. */
 static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
 {
     double *scores = mem_array(s->n + 1, sizeof *scores);
+    unsigned char *shown = mem_calloc(s->v->n + 1, 1);
     out->items = mem_calloc((s->k < s->n ? s->k : s->n) + 1, sizeof *out->items);
-    enum sooth_status status = scores && out->items ? SOOTH_OK : err_nomem(s->err);
+    enum sooth_status status = scores && shown && out->items ? SOOTH_OK : err_nomem(s->err);
     for (size_t i = s->n; status == SOOTH_OK && i-- > 0;) {
         scores[i] = score_of(s, i);
         if (i + 1 < s->n && scores[i + 1] > scores[i])
@@ -214,9 +298,13 @@ static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
     }
     for (size_t i = 0; i < s->n && status == SOOTH_OK && scores[i] >= s->o->min_score; i++) {
         struct store_passage p;
-        status = store_passage(s->kb->store, s->v->chunk[s->list[i].slot], &p, s->err);
+        uint32_t slot = s->list[i].slot, from, to;
+        if (s->o->windows && shown[slot])
+            continue;
+        status = store_passage(s->kb->store, s->v->chunk[slot], &p, s->err);
         if (status != SOOTH_OK)
             break;
+        int64_t doc_id = p.doc_id;
         struct sooth_hit *same = NULL;
         for (size_t j = 0; j < out->count && !same; j++)
             if (strcmp(out->items[j].text, p.text) == 0)
@@ -226,11 +314,17 @@ static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
         bool full = out->count == s->k;
         if (!same && !full)
             hit_take(&out->items[out->count], &s->list[i], &p, out->count + 1, scores[i]), out->count++;
+        if (!same && !full && s->o->windows && s->o->mode == SOOTH_SEARCH_HYBRID) {
+            status = widen(s, slot, &out->items[out->count - 1], doc_id, &from, &to);
+            for (uint32_t j = from; j <= to && status == SOOTH_OK; j++)
+                shown[j] = 1;
+        }
         store_passage_release(&p);
         if (!same && full)
             break;
     }
     mem_free(scores);
+    mem_free(shown);
     return status;
 }
 
