@@ -175,7 +175,7 @@ static int info_kb(const struct info_args *a, const char *dir)
 static bool is_kb(const char *path)
 {
     struct buf file = BUF_INIT;
-    buf_printf(&file, "%s/sooth.db", path);
+    buf_printf(&file, "%s/kb.sqlite", path);
     bool found = file_is_dir(path) && file_exists(buf_str(&file));
     buf_release(&file);
     return found;

@@ -136,7 +136,7 @@ size_t vector_packed(size_t dim);
 bool vector_pack(const float *v, size_t dim, unsigned char *out);
 
 /* Is a text (a document, a question) written in Han characters? Code and names in Latin letters may stand among them. */
-bool text_is_han(const char *text, size_t len);
+bool index_is_han(const char *text, size_t len);
 
 /* --- searching --------------------------------------------------------------------------------------------- */
 
@@ -144,7 +144,7 @@ struct snapshot_doc {
     int64_t id;
     char *doc, *title, *format, *tags;
     size_t first, count; /* its slots */
-    bool han;            /* text_is_han */
+    bool han;            /* index_is_han */
 };
 struct snapshot { /* of one generation of the store */
     uint64_t generation;

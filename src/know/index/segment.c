@@ -241,7 +241,7 @@ uint64_t term_key(const char *term, size_t len)
     return h;
 }
 
-bool text_is_han(const char *text, size_t len)
+bool index_is_han(const char *text, size_t len)
 {
     size_t han = 0, all = 0, n;
     for (size_t i = 0; i < len; i += n) {

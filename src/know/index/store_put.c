@@ -205,7 +205,7 @@ static enum sooth_status document_write(struct store *s, const struct store_docu
     }
     buf_release(&tags);
     if (status == SOOTH_OK)
-        status = sql_run(s, SQL_DOC_HAN, err, "ii", (int64_t)text_is_han(d->text, d->text_len), *id);
+        status = sql_run(s, SQL_DOC_HAN, err, "ii", (int64_t)index_is_han(d->text, d->text_len), *id);
     return status;
 }
 

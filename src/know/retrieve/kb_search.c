@@ -26,12 +26,12 @@
 #include "core/base/error.h"
 #include "know/retrieve/kbase.h"
 
-enum { DEEP_MIN = 200, DEEP_EACH = 4, RERANK_MAX = 24, OTHER_MAX = 12, K_DEFAULT = 10, K_MAX = 100000 };
+enum { DEEP_MIN = 200, DEEP_EACH = 4, RERANK_MAX = 24, OTHER_MAX = 8, K_DEFAULT = 10, K_MAX = 100000 };
 enum { WINDOW_BYTES = 1800, WINDOW_PASSAGES = 5 }; /* a hit and its neighbours */
 #define VECTOR_WEIGHT 0.4
 #define TEXT_WEIGHT 1.0
-#define OTHER_WEIGHT 0.9
-#define OTHER_BELOW 0.5  /* share of the question's word weight that the best passage covers, under which other languages are asked */
+#define OTHER_WEIGHT 1.3    /* as if both lists had named them: words cannot */
+#define OTHER_BELOW 0.15 /* share of the question's word weight that the best passage covers, under which other languages are asked */
 #define RERANK_SHARE 0.5 /* of the final order; the rest is the fused score */
 
 struct candidate {
@@ -123,7 +123,7 @@ static enum sooth_status add_other(struct search *s, struct fused *fused)
 {
     struct scored found[OTHER_MAX];
     size_t n = 0, marked = 0;
-    bool han = text_is_han(s->query, s->query_len);
+    bool han = index_is_han(s->query, s->query_len);
     unsigned char *allow = mem_calloc(s->v->n + 1, 1);
     if (!allow)
         return err_nomem(s->err);
@@ -132,7 +132,7 @@ static enum sooth_status add_other(struct search *s, struct fused *fused)
     enum sooth_status status = marked ? vector_search(s->kb->store, s->v, s->kb->metric, s->vector, allow, OTHER_MAX, found, &n, s->err) : SOOTH_OK;
     mem_free(allow);
     for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
-        double score = OTHER_WEIGHT / (60.0 + (double)(i + 1));
+        double score = OTHER_WEIGHT / (60.0 + 3.0 * (double)(i + 1));
         size_t j = 0;
         while (j < s->n && fused[j].slot != found[i].slot)
             j++;
@@ -169,7 +169,8 @@ static enum sooth_status gather(struct search *s)
     return status;
 }
 
-/* Late interaction on the first 24; both scales are stretched to 0..1 over those, then mixed. The rest follows. */
+/* Late interaction on the first 24; both scales are stretched to 0..1 over those (late interaction over each language alone, because
+ * words of another language are never as near), then mixed. The rest follows. */
 static enum sooth_status rerank(struct search *s)
 {
     size_t n = s->n < RERANK_MAX ? s->n : RERANK_MAX;
@@ -191,14 +192,17 @@ static enum sooth_status rerank(struct search *s)
         store_passage_release(&passages[i]);
     if (status != SOOTH_OK || n < 2)
         return status;
-    double lo = scores[0], hi = scores[0], first = s->list[0].order, last = s->list[n - 1].order;
-    for (size_t i = 1; i < n; i++) {
-        lo = fmin(lo, scores[i]);
-        hi = fmax(hi, scores[i]);
+    double first = s->list[0].order, last = s->list[n - 1].order, lo[2] = {INFINITY, INFINITY}, hi[2] = {-INFINITY, -INFINITY};
+    bool han = index_is_han(s->query, s->query_len);
+    for (size_t i = 0; i < n; i++) {
+        int other = s->v->docs[s->v->doc[s->list[i].slot]].han != han;
+        lo[other] = fmin(lo[other], scores[i]);
+        hi[other] = fmax(hi[other], scores[i]);
     }
     for (size_t i = 0; i < n; i++) {
+        int other = s->v->docs[s->v->doc[s->list[i].slot]].han != han;
         double fused = first > last ? (s->list[i].order - last) / (first - last) : 0;
-        double late = hi > lo ? (scores[i] - lo) / (hi - lo) : 0;
+        double late = hi[other] > lo[other] ? (scores[i] - lo[other]) / (hi[other] - lo[other]) : 0;
         s->list[i].rerank = scores[i];
         s->list[i].order = 1 + RERANK_SHARE * late + (1 - RERANK_SHARE) * fused; /* above every fused score */
     }
