@@ -76,6 +76,15 @@ static enum sooth_status format_refuse(const unsigned char *d, size_t len, struc
         {"From: <", 7, "a web archive", "save the page as .html"},
         {"\x7f" "ELF", 4, "a program", ""},
     };
+    bool zip = len > 4 && memcmp(d, "PK\3\4", 4) == 0;
+    if (zip && memmem(d, len, "xl/workbook", 11) != NULL) {
+        err_set(err, SOOTH_ERR_UNSUPPORTED, "it is a spreadsheet workbook");
+        return err_hint(err, "save its sheets as .csv");
+    }
+    if (zip && memmem(d, len, "ppt/presentation", 16) != NULL) {
+        err_set(err, SOOTH_ERR_UNSUPPORTED, "it is a slide show");
+        return err_hint(err, "save it as .pdf");
+    }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (len >= kinds[i].len && memcmp(d, kinds[i].magic, kinds[i].len) == 0) {
             err_set(err, SOOTH_ERR_UNSUPPORTED, "it is %s", kinds[i].what);

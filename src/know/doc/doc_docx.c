@@ -1,6 +1,6 @@
 /* doc_docx.c: Word documents (ECMA-376): word/document.xml, with the heading levels that word/styles.xml gives its styles.
  *
- *   w:p paragraph   w:pPr/w:pStyle its style   w:numPr a list item   w:t text   w:tab w:br w:cr   w:del what was deleted: left out
+ *   w:p paragraph   w:pPr/w:pStyle its style   w:numPr a list item   w:t text   w:tab w:br w:cr   w:del, w:vanish: deleted, hidden: left out
  *   w:tbl w:tr w:tc table, row, cell   w:gridSpan a cell over columns   w:vMerge without "restart": goes on from above, its text is there
  *
  * Tables stay where they are. A table inside a cell becomes text of that cell. Footnotes follow at the end. */
@@ -51,6 +51,7 @@ struct body {
     struct styles *styles;
     unsigned table, deleted, boxed; /* depths */
     bool text, cell_begun, merged;
+    bool vanish;                    /* the run is hidden text */
     unsigned level;                 /* heading level of the paragraph, 0 = none */
     bool list, opened, properties;
     size_t row;
@@ -70,7 +71,7 @@ static void paragraph_open(struct body *d)
 
 static void text_add(struct body *d, const char *s, size_t len)
 {
-    if (d->deleted || d->boxed || (d->table && d->merged))
+    if (d->deleted || d->boxed || d->vanish || (d->table && d->merged))
         return;
     paragraph_open(d);
     builder_text(d->b, s, len);
@@ -120,6 +121,7 @@ static void properties_open(struct body *d, const struct xml_view *v)
 static void body_open(struct body *d, const struct xml_view *v)
 {
     const char *n = v->name;
+    char value[16];
     if (strcmp(n, "p") == 0 && !d->boxed) {
         if (!d->table)
             builder_close(d->b);
@@ -135,6 +137,10 @@ static void body_open(struct body *d, const struct xml_view *v)
         text_add(d, "\t", 1);
     } else if ((strcmp(n, "br") == 0 || strcmp(n, "cr") == 0) && !d->deleted && !d->boxed) {
         builder_break(d->b);
+    } else if (strcmp(n, "r") == 0) {
+        d->vanish = false;
+    } else if (strcmp(n, "vanish") == 0 && !d->properties) {
+        d->vanish = !xml_attribute(v->xml, "val", value, sizeof value) || (strcmp(value, "0") && strcmp(value, "false"));
     } else if (strcmp(n, "del") == 0 || strcmp(n, "moveFrom") == 0) {
         d->deleted++;
     } else if (strcmp(n, "Fallback") == 0) { /* the same text box once more, for old readers */
@@ -150,6 +156,8 @@ static void body_close(struct body *d, const char *n)
 {
     if (strcmp(n, "t") == 0)
         d->text = false;
+    else if (strcmp(n, "r") == 0)
+        d->vanish = false;
     else if (strcmp(n, "pPr") == 0)
         d->properties = false;
     else if (strcmp(n, "del") == 0 || strcmp(n, "moveFrom") == 0)

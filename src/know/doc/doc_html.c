@@ -1,9 +1,16 @@
 /* doc_html.c: HTML as a browser would read it (gumbo, an HTML5 parser), walked without recursion.
  *
- * Left out: scripts, styles, templates, comments, navigation, and what is hidden from a reader (the hidden attribute, aria-hidden,
- * display:none, visibility:hidden, font-size:0): text that people cannot see must not reach an answer.
- * The parser's memory comes from an arena, so that freeing a tree of any depth needs no recursion either. */
+ * Left out: scripts, styles, templates, comments, navigation, and what is hidden from a reader (the hidden attribute,
+ * aria-hidden, display:none, visibility:hidden, no size, no opacity, far off the screen): text that people cannot
+ * see must not reach an answer.
+ *
+ * Tables: a row is "cell | cell", the first row heads the others. A table that only lays out a page (it holds
+ * headings, code or other tables, or a single cell) is read as plain blocks. Lists keep their numbers, since steps are
+ * asked for by number. The parser's memory comes from an arena, so that freeing a tree of any depth needs no
+ * recursion either. */
 #include <gumbo.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "core/base/arena.h"
@@ -12,10 +19,13 @@
 #include "know/doc/encoding.h"
 
 #define HTML_MEMORY ((size_t)768 << 20)
+enum { LISTS_MAX = 32, LAYOUT_SCAN = 4000 };
 
 struct html {
     struct builder *b;
-    unsigned list, table, pre, quote;
+    unsigned list, table, quote;
+    long next[LISTS_MAX]; /* number of the next item of each open list; 0 = bullets */
+    long marker;          /* number that the open item still owes, 0 = none */
     bool cell_begun, head;
     size_t rows;
 };
@@ -29,29 +39,62 @@ static void html_free(void *user, void *p)
 {
 }
 
-static bool contains(const char *text, const char *part)
+/* ---- what is not read ---- */
+
+static const char *attribute(const GumboElement *e, const char *name)
 {
-    return strcasestr(text, part) != NULL;
+    const GumboAttribute *a = gumbo_get_attribute(&e->attributes, name);
+    return a != NULL ? a->value : NULL;
+}
+
+/* Does the style (lower case, no blanks) say property:value, and nothing longer? */
+static bool style_says(const char *style, const char *what)
+{
+    size_t n = strlen(what);
+    for (const char *p = style; (p = strstr(p, what)) != NULL; p += n) {
+        bool starts = p == style || p[-1] == ';';
+        if (starts && strchr(";!", p[n]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool style_hides(const char *value)
+{
+    static const char *const hiding[] = {"display:none", "visibility:hidden", "visibility:collapse", "font-size:0",
+                                         "font-size:0px", "font-size:0pt", "font-size:0em", "font-size:1px",
+                                         "opacity:0", "opacity:0.0", "opacity:.0"};
+    char style[1024];
+    size_t n = 0;
+    for (const char *p = value; *p != '\0' && n + 1 < sizeof style; p++)
+        if (strchr(" \t\r\n", *p) == NULL)
+            style[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+    style[n] = '\0';
+    for (size_t i = 0; i < sizeof hiding / sizeof *hiding; i++)
+        if (style_says(style, hiding[i]))
+            return true;
+    return strstr(style, "text-indent:-9") != NULL || strstr(style, "left:-9") != NULL || strstr(style, "top:-9") != NULL;
+}
+
+static bool class_is_navigation(const char *value)
+{
+    static const char *const names[] = {"navheader", "navfooter", "navbar", "breadcrumb", "breadcrumbs", "navigation"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *p = strstr(value, names[i]);
+        size_t n = strlen(names[i]);
+        if (p != NULL && (p == value || p[-1] == ' ') && (p[n] == '\0' || p[n] == ' '))
+            return true;
+    }
+    return false;
 }
 
 static bool is_hidden(const GumboElement *e)
 {
-    const GumboAttribute *a;
-    if (gumbo_get_attribute(&e->attributes, "hidden"))
-        return true;
-    if ((a = gumbo_get_attribute(&e->attributes, "aria-hidden")) && strcasecmp(a->value, "true") == 0)
-        return true;
-    if ((a = gumbo_get_attribute(&e->attributes, "role")) && strcasecmp(a->value, "navigation") == 0)
-        return true;
-    if (!(a = gumbo_get_attribute(&e->attributes, "style")))
-        return false;
-    char style[512];
-    size_t n = 0;
-    for (const char *p = a->value; *p && n + 1 < sizeof style; p++)
-        if (*p != ' ' && *p != '\t' && *p != '\n')
-            style[n++] = *p;
-    style[n] = '\0';
-    return contains(style, "display:none") || contains(style, "visibility:hidden") || contains(style, "font-size:0") || contains(style, "opacity:0;");
+    const char *aria = attribute(e, "aria-hidden"), *role = attribute(e, "role");
+    const char *style = attribute(e, "style"), *class = attribute(e, "class");
+    return attribute(e, "hidden") != NULL || (aria != NULL && strcasecmp(aria, "true") == 0) ||
+           (role != NULL && strcasecmp(role, "navigation") == 0) || (style != NULL && style_hides(style)) ||
+           (class != NULL && class_is_navigation(class));
 }
 
 static bool is_skipped(const GumboElement *e)
@@ -74,115 +117,168 @@ static bool is_skipped(const GumboElement *e)
     }
 }
 
+/* ---- tables ---- */
+
+static bool is_heading(GumboTag t)
+{
+    return t >= GUMBO_TAG_H1 && t <= GUMBO_TAG_H6;
+}
+
+/* The node after n in reading order inside root; NULL at the end. */
+static const GumboNode *node_next(const GumboNode *n, const GumboNode *root)
+{
+    if (n->type == GUMBO_NODE_ELEMENT && n->v.element.children.length > 0)
+        return n->v.element.children.data[0];
+    while (n != root && n->index_within_parent + 1 >= n->parent->v.element.children.length)
+        n = n->parent;
+    return n == root ? NULL : n->parent->v.element.children.data[n->index_within_parent + 1];
+}
+
+static bool table_is_layout(const GumboNode *table)
+{
+    const char *role = attribute(&table->v.element, "role");
+    size_t cells = 0, seen = 0;
+    if (role != NULL && strcasecmp(role, "presentation") == 0)
+        return true;
+    for (const GumboNode *n = node_next(table, table); n != NULL && seen < LAYOUT_SCAN; n = node_next(n, table), seen++) {
+        GumboTag t = n->type == GUMBO_NODE_ELEMENT ? n->v.element.tag : GUMBO_TAG_UNKNOWN;
+        if (t == GUMBO_TAG_TABLE || t == GUMBO_TAG_PRE || is_heading(t))
+            return true;
+        cells += t == GUMBO_TAG_TD || t == GUMBO_TAG_TH;
+    }
+    return cells < 2;
+}
+
+/* Inside a table of data everything is text of the cell. */
+static void cell_open(struct html *h, GumboTag t)
+{
+    if (t == GUMBO_TAG_TABLE) {
+        h->table++;
+    } else if (t == GUMBO_TAG_THEAD && h->table == 1) {
+        h->head = true;
+    } else if (t == GUMBO_TAG_CAPTION && h->table == 1) {
+        builder_open(h->b, DOC_CAPTION, 0);
+    } else if (t == GUMBO_TAG_TR && h->table == 1) {
+        builder_row(h->b, h->head || h->rows == 0);
+        h->rows++;
+        h->cell_begun = false;
+    } else if ((t == GUMBO_TAG_TD || t == GUMBO_TAG_TH) && h->table == 1) {
+        if (h->cell_begun)
+            builder_cell(h->b);
+        h->cell_begun = true;
+    } else if (h->cell_begun && (t == GUMBO_TAG_BR || t == GUMBO_TAG_P || t == GUMBO_TAG_LI || t == GUMBO_TAG_DIV ||
+                                 t == GUMBO_TAG_TD || t == GUMBO_TAG_TR || t == GUMBO_TAG_DD)) {
+        builder_text(h->b, " ", 1);
+    }
+}
+
+static void cell_close(struct html *h, GumboTag t)
+{
+    if (t == GUMBO_TAG_TABLE && --h->table == 0)
+        builder_table_end(h->b);
+    else if (t == GUMBO_TAG_THEAD)
+        h->head = false;
+    else if ((t == GUMBO_TAG_CAPTION || t == GUMBO_TAG_TR) && h->table == 1)
+        builder_close(h->b);
+}
+
+/* ---- blocks ---- */
+
 static bool is_block(GumboTag tag)
 {
-    static const GumboTag blocks[] = {GUMBO_TAG_P, GUMBO_TAG_DIV, GUMBO_TAG_SECTION, GUMBO_TAG_ARTICLE, GUMBO_TAG_MAIN, GUMBO_TAG_HEADER,
-                                      GUMBO_TAG_FOOTER, GUMBO_TAG_ASIDE, GUMBO_TAG_ADDRESS, GUMBO_TAG_FIGURE, GUMBO_TAG_DL, GUMBO_TAG_DT, GUMBO_TAG_DD,
-                                      GUMBO_TAG_FORM, GUMBO_TAG_FIELDSET, GUMBO_TAG_HR, GUMBO_TAG_UL, GUMBO_TAG_OL, GUMBO_TAG_BODY, GUMBO_TAG_DETAILS,
-                                      GUMBO_TAG_SUMMARY, GUMBO_TAG_CENTER};
+    static const GumboTag blocks[] = {
+        GUMBO_TAG_P, GUMBO_TAG_DIV, GUMBO_TAG_SECTION, GUMBO_TAG_ARTICLE, GUMBO_TAG_MAIN, GUMBO_TAG_HEADER,
+        GUMBO_TAG_FOOTER, GUMBO_TAG_ASIDE, GUMBO_TAG_ADDRESS, GUMBO_TAG_FIGURE, GUMBO_TAG_DL, GUMBO_TAG_FORM,
+        GUMBO_TAG_FIELDSET, GUMBO_TAG_HR, GUMBO_TAG_UL, GUMBO_TAG_OL, GUMBO_TAG_BODY, GUMBO_TAG_DETAILS,
+        GUMBO_TAG_SUMMARY, GUMBO_TAG_CENTER, GUMBO_TAG_TABLE, GUMBO_TAG_TBODY, GUMBO_TAG_TR, GUMBO_TAG_TD,
+        GUMBO_TAG_TH, GUMBO_TAG_BLOCKQUOTE};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         if (blocks[i] == tag)
             return true;
     return false;
 }
 
-static void table_open(struct html *h, const GumboElement *e)
+static void list_open(struct html *h, const GumboElement *e)
 {
-    if (e->tag == GUMBO_TAG_TABLE) {
-        if (h->table++ == 0) {
-            builder_table_begin(h->b);
-            h->rows = 0;
-        }
-    } else if (h->table != 1) {
-        return;
-    } else if (e->tag == GUMBO_TAG_THEAD) {
-        h->head = true;
-    } else if (e->tag == GUMBO_TAG_TR) {
-        builder_row(h->b, h->head || h->rows == 0);
-        h->rows++;
-        h->cell_begun = false;
-    } else if (e->tag == GUMBO_TAG_TD || e->tag == GUMBO_TAG_TH) {
-        if (h->cell_begun)
-            builder_cell(h->b);
-        h->cell_begun = true;
-    }
+    const char *start = attribute(e, "start");
+    long first = start != NULL ? strtol(start, NULL, 10) : 1;
+    if (h->list < LISTS_MAX)
+        h->next[h->list] = e->tag == GUMBO_TAG_OL ? (first > 0 && first < 100000 ? first : 1) : 0;
+    h->list++;
 }
 
-/* In a cell everything is text of the cell. */
-static void element_open(struct html *h, const GumboElement *e)
+static void item_open(struct html *h)
 {
+    size_t at = h->list > 0 && h->list <= LISTS_MAX ? h->list - 1 : LISTS_MAX;
+    builder_open(h->b, DOC_LIST_ITEM, h->list > 0 ? h->list : 1);
+    h->marker = at < LISTS_MAX && h->next[at] > 0 ? h->next[at]++ : 0;
+}
+
+static void element_open(struct html *h, const GumboNode *n)
+{
+    const GumboElement *e = &n->v.element;
     GumboTag t = e->tag;
-    if (t == GUMBO_TAG_TABLE || h->table) {
-        table_open(h, e);
-        if (h->table && (t == GUMBO_TAG_BR || t == GUMBO_TAG_P || t == GUMBO_TAG_LI || t == GUMBO_TAG_DIV))
-            builder_text(h->b, " ", 1);
-    } else if (t >= GUMBO_TAG_H1 && t <= GUMBO_TAG_H6) {
+    if (h->table > 0) {
+        cell_open(h, t);
+    } else if (t == GUMBO_TAG_TABLE && !table_is_layout(n)) {
+        builder_table_begin(h->b);
+        h->table = 1;
+        h->rows = 0;
+        h->cell_begun = h->head = false;
+    } else if (is_heading(t)) {
         builder_open(h->b, DOC_HEADING, (unsigned)(t - GUMBO_TAG_H1) + 1);
     } else if (t == GUMBO_TAG_LI) {
-        builder_open(h->b, DOC_LIST_ITEM, h->list ? h->list : 1);
+        item_open(h);
+    } else if (t == GUMBO_TAG_DT || t == GUMBO_TAG_DD) {
+        builder_open(h->b, DOC_LIST_ITEM, t == GUMBO_TAG_DT ? 1 : 2);
     } else if (t == GUMBO_TAG_PRE) {
-        h->pre++;
         builder_open_raw(h->b, DOC_CODE, 0);
     } else if (t == GUMBO_TAG_BR) {
         builder_break(h->b);
     } else if (t == GUMBO_TAG_CAPTION || t == GUMBO_TAG_FIGCAPTION) {
         builder_open(h->b, DOC_CAPTION, 0);
-    } else if (t == GUMBO_TAG_BLOCKQUOTE) {
-        h->quote++;
-        builder_close(h->b);
-    } else if (t == GUMBO_TAG_P && h->list && h->b->open && h->b->last == 0) {
-        /* <li><p>: still the item */
     } else if (is_block(t)) {
-        if (t == GUMBO_TAG_UL || t == GUMBO_TAG_OL)
-            h->list++;
-        if (!(h->list && t == GUMBO_TAG_P))
-            builder_close(h->b);
-        else
+        bool item = h->b->open && h->b->block.kind == DOC_LIST_ITEM;
+        if (t == GUMBO_TAG_P && item) /* <li><p>: still the item; a second <p> is a line of it */
             builder_break(h->b);
-        if (h->quote)
-            builder_open(h->b, DOC_QUOTE, 0);
+        else if (!(item && h->b->last == 0 && t == GUMBO_TAG_DIV))
+            builder_close(h->b);
+        if (t == GUMBO_TAG_UL || t == GUMBO_TAG_OL)
+            list_open(h, e);
+        h->quote += t == GUMBO_TAG_BLOCKQUOTE;
     }
 }
 
 static void element_close(struct html *h, const GumboElement *e)
 {
     GumboTag t = e->tag;
-    if (t == GUMBO_TAG_TABLE) {
-        if (h->table && --h->table == 0)
-            builder_table_end(h->b);
-    } else if (t == GUMBO_TAG_THEAD) {
-        h->head = false;
-    } else if (h->table) {
-        return;
-    } else if (t == GUMBO_TAG_PRE) {
-        h->pre -= h->pre > 0;
+    if (h->table > 0) {
+        cell_close(h, t);
+    } else if (t == GUMBO_TAG_P && h->b->open && h->b->block.kind == DOC_LIST_ITEM) {
+        builder_text(h->b, " ", 1);
+    } else if (is_block(t) || is_heading(t) || t == GUMBO_TAG_LI || t == GUMBO_TAG_DT || t == GUMBO_TAG_DD ||
+               t == GUMBO_TAG_PRE || t == GUMBO_TAG_CAPTION || t == GUMBO_TAG_FIGCAPTION) {
         builder_close(h->b);
-    } else if (t == GUMBO_TAG_BLOCKQUOTE) {
-        h->quote -= h->quote > 0;
-        builder_close(h->b);
-    } else if (t == GUMBO_TAG_UL || t == GUMBO_TAG_OL) {
-        h->list -= h->list > 0;
-        builder_close(h->b);
-    } else if (is_block(t) ? !(h->list && t == GUMBO_TAG_P)
-                           : t == GUMBO_TAG_LI || t == GUMBO_TAG_CAPTION || t == GUMBO_TAG_FIGCAPTION || (t >= GUMBO_TAG_H1 && t <= GUMBO_TAG_H6)) {
-        builder_close(h->b);
+        if (t == GUMBO_TAG_UL || t == GUMBO_TAG_OL)
+            h->list -= h->list > 0;
+        h->quote -= t == GUMBO_TAG_BLOCKQUOTE && h->quote > 0;
     }
-}
-
-static bool blank(const char *s)
-{
-    return s[strspn(s, " \t\r\n\f")] == '\0';
 }
 
 static void text_add(struct html *h, const GumboNode *n)
 {
     const char *s = n->v.text.text;
-    if (h->table && !h->cell_begun && blank(s))
+    bool blank = s[strspn(s, " \t\r\n\f")] == '\0';
+    if (blank && (!h->b->open || (h->table > 0 && !h->cell_begun)))
         return;
-    if (!h->b->open && blank(s))
-        return;
-    if (!h->b->open && h->quote)
-        builder_open(h->b, DOC_QUOTE, 0);
+    if (!h->b->open)
+        builder_open(h->b, h->list > 0 ? DOC_LIST_ITEM : h->quote > 0 ? DOC_QUOTE : DOC_PARAGRAPH, h->list);
+    if (h->marker > 0 && !blank && h->b->block.kind == DOC_LIST_ITEM && h->b->last == 0) {
+        char marker[24];
+        snprintf(marker, sizeof marker, "%ld. ", h->marker);
+        builder_puts(h->b, marker);
+        h->marker = 0;
+    }
     builder_puts(h->b, s);
 }
 
@@ -209,7 +305,7 @@ static bool node_enter(struct html *h, const GumboNode *n)
         head_read(h, n);
         return false;
     }
-    element_open(h, &n->v.element);
+    element_open(h, n);
     if (n->v.element.children.length)
         return true;
     element_close(h, &n->v.element);

@@ -1,13 +1,12 @@
 /* doc_pdf.c: PDF. poppler's pdftotext finds the words and their places (pdfpage.c), pdforder.c the order to read
  * them in; here they become paragraphs.
  *
- *   running heads  a line near the upper or lower edge that comes back at the same height on three pages, digits
- *                  aside, is no text; neither is a lone page number
+ *   running heads  a line near the upper or lower edge that comes back at the same height on three pages (two of
+ *                  at most four), digits aside, is no text; neither is a lone page number
  *   labels         the number such a line holds, where number - page is the same for most pages: the printed number
  *   paragraphs     end at a wider gap, an indent, a change of letter height, or a short last line
  *   headings       larger letters than the body's, ranked by height; or "3.1 Title", 第三章 by itself
- *   hyphens        "capabili-/ties" is one word, "well-/known" keeps its hyphen: the document's other words decide,
- *                  then a list of first parts of compounds
+ *   hyphens        "capabili-/ties" is one word, "well-/known" keeps its hyphen (hyphen.c)
  *   line ends      Han and Han join without a blank (builder.c), anything else with one
  *
  * Left out: text in pictures (a page without text is reported), attachments, code listings as such (a PDF does not
@@ -24,6 +23,7 @@
 #include "core/base/unicode.h"
 #include "core/base/utf8.h"
 #include "know/doc/docfmt.h"
+#include "know/doc/hyphen.h"
 #include "know/doc/pdfpage.h"
 
 #define EDGE 0.14f         /* share of the page's height where running heads live */
@@ -35,7 +35,7 @@ struct pdf_writer {
     struct pdf pdf;
     struct builder *b;
     struct map heads;     /* running-head key -> pages it is on */
-    struct map words;     /* lower-case words of the document -> how often */
+    struct hyphens hyphens;
     float sizes[SIZES_MAX]; /* letter heights of headings, largest first */
     size_t size_count;
     long label_shift;     /* printed number - physical page, for most pages */
@@ -152,7 +152,8 @@ static void heads_mark(struct pdf_writer *w)
             struct pdf_line *l = &w->pdf.lines.items[k];
             if (!at_edge(sheet, l, EDGE_NUMBER))
                 continue;
-            l->head = (at_edge(sheet, l, EDGE) && head_pages(w, l) >= 3) ||
+            uint64_t often = w->pdf.sheets.count <= 4 ? 2 : 3;
+            l->head = (at_edge(sheet, l, EDGE) && head_pages(w, l) >= often) ||
                       (number_alone(w, l) && outermost(w, sheet, l));
             long number = l->head ? number_in(w, l) : -1;
             if (number < 0)
@@ -185,79 +186,11 @@ static void label_add(struct pdf_writer *w, size_t page)
         w->b->failed = true;
 }
 
-/* ---- words at line ends ---- */
+/* ---- lines ---- */
 
 static bool is_letter(char c)
 {
     return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
-}
-
-static size_t word_lower(const char *s, size_t len, char *out)
-{
-    for (size_t i = 0; i < len; i++)
-        out[i] = (char)tolower((unsigned char)s[i]);
-    return len;
-}
-
-/* Counts the words inside lines, with their hyphens: the evidence for words that a line end has cut. */
-static void words_count(struct pdf_writer *w)
-{
-    char word[64];
-    const char *s = buf_str(&w->pdf.text);
-    for (size_t k = 0; k < w->pdf.lines.count; k++) {
-        const struct pdf_line *l = &w->pdf.lines.items[k];
-        size_t end = l->text + l->len;
-        for (size_t i = l->text, stop; i < end; i = stop + 1) {
-            for (stop = i; stop < end && (is_letter(s[stop]) || s[stop] == '-');)
-                stop++;
-            uint64_t seen = 0;
-            size_t n = stop - i < sizeof word && stop - i > 3 ? word_lower(s + i, stop - i, word) : 0;
-            if (n == 0 || word[n - 1] == '-')
-                continue;
-            map_find(&w->words, word, n, &seen);
-            map_put(&w->words, word, n, seen + 1);
-        }
-    }
-}
-
-static bool compound_start(const char *s, size_t len)
-{
-    static const char *const starts[] = {
-        "well", "self", "non", "ex", "high", "low", "long", "short", "real", "open", "user", "so", "cross", "state",
-        "all", "half", "full", "right", "left", "first", "second", "third", "two", "three", "four", "five", "multi",
-        "single", "read", "time", "end", "built", "up", "out", "off", "on", "in", "by", "large", "small", "new",
-        "old", "fine", "ill", "ever", "free", "hand", "best", "better", "part", "one", "six", "ten", "twenty",
-        "thirty", "forty", "fifty", "mid", "quasi", "vice", "left", "double", "zero", "wide", "far", "near", "low",
-    };
-    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
-        if (strlen(starts[i]) == len && strncasecmp(s, starts[i], len) == 0)
-            return true;
-    return false;
-}
-
-/* "capabili-" + "ties ...": does the hyphen belong to the word? */
-static bool hyphen_stays(const struct pdf_writer *w, const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    char word[130];
-    size_t head = a_len, tail = 0;
-    while (head > 0 && (is_letter(a[head - 1]) || a[head - 1] == '-'))
-        head--;
-    while (tail < b_len && is_letter(b[tail]))
-        tail++;
-    size_t first = a_len - head;
-    if (tail == 0 || !islower((unsigned char)b[0]) || first + tail > 120)
-        return true;
-    uint64_t joined = 0, apart = 0;
-    size_t n = word_lower(a + head, first, word);
-    word_lower(b, tail, word + n);
-    map_find(&w->words, word, n + tail, &joined);
-    word[n] = '-';
-    word_lower(b, tail, word + n + 1);
-    map_find(&w->words, word, n + 1 + tail, &apart);
-    if (joined != apart)
-        return apart > joined;
-    bool adverb = first > 4 && memcmp(a + a_len - 2, "ly", 2) == 0;
-    return adverb || memchr(a + head, '-', first) != NULL || compound_start(a + head, first);
 }
 
 /* Writes a line and what joins it to the next one of its paragraph. */
@@ -273,7 +206,7 @@ static void line_write(struct pdf_writer *w, const struct pdf_line *l, const str
     if (n > 2 && memcmp(s + n - 2, "\xc2\xad", 2) == 0) { /* a soft hyphen is only there to be cut at */
         builder_text(w->b, s, n - 2);
     } else if (n > 1 && s[n - 1] == '-' && (is_letter(s[n - 2]) || isdigit((unsigned char)s[n - 2]))) {
-        bool word = is_letter(s[n - 2]) && !hyphen_stays(w, s, n - 1, t, next->len);
+        bool word = is_letter(s[n - 2]) && !hyphens_keep(&w->hyphens, s, n - 1, t, next->len);
         builder_text(w->b, s, word ? n - 1 : n);
     } else {
         builder_text(w->b, s, n);
@@ -633,23 +566,24 @@ static enum sooth_status pdf_parse(const struct doc_input *in, struct builder *b
     struct pdf_order order = {0};
     pdf_read(&w.pdf, (const char *)in->data, in->len);
     map_init(&w.heads);
-    map_init(&w.words);
+    hyphens_init(&w.hyphens);
     bool ok = !w.pdf.failed;
     if (ok) {
         specks_drop(&w.pdf);
         heads_count(&w);
         heads_mark(&w);
-        words_count(&w);
+        for (size_t i = 0; i < w.pdf.lines.count; i++)
+            hyphens_count(&w.hyphens, line_text(&w, &w.pdf.lines.items[i]), w.pdf.lines.items[i].len);
         sizes_find(&w);
         if (title_usable(&w.pdf.title))
             builder_title(b, w.pdf.title.data, w.pdf.title.len);
         for (size_t i = 0; i < w.pdf.sheets.count; i++)
             page_write(&w, i, &order);
-        ok = !w.heads.failed && !w.words.failed;
+        ok = !w.heads.failed && !w.hyphens.words.failed;
     }
     vec_free(&order.steps);
     map_release(&w.heads);
-    map_release(&w.words);
+    hyphens_release(&w.hyphens);
     pdf_release(&w.pdf);
     return ok ? SOOTH_OK : err_nomem(err);
 }

@@ -1,12 +1,12 @@
-/* doc_text.c: plain text. Paragraphs end at blank lines.
+/* doc_text.c: plain text. Paragraphs end at blank lines; a first line by itself is the title.
  *
  * Mending wrapped lines: a text is hard-wrapped when the 95th percentile of its line widths, W, lies between 50 and
  * 110 columns (Han counts 2). A line end inside such a text is a mere wrap when the next word would not have fitted
- * before W; then it becomes a blank (or nothing, between Han). Where it would have fitted, the author broke the line
+ * before W (three columns of doubt); then it becomes a blank, or nothing between Han and inside a cut word. Where it would have fitted, the author broke the line
  * on purpose (verse, addresses, lists) and the break stays. Texts that are not wrapped keep every line end.
  *
- * Headings: only what is plain: a line underlined with = or -, "Chapter 3 ...", 第三章. */
-#include <stdlib.h>
+ * Headings: only what is plain: a line underlined with = or -, "Chapter 3 ...", 第三章, 三、 */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include "core/base/alloc.h"
@@ -15,6 +15,7 @@
 #include "core/base/utf8.h"
 #include "know/doc/docfmt.h"
 #include "know/doc/encoding.h"
+#include "know/doc/hyphen.h"
 
 struct line {
     const char *s;
@@ -113,7 +114,7 @@ static bool wrapped(const struct line *a, const struct line *b, unsigned w)
         return false;
     size_t n;
     uint32_t c = utf8_decode(b->s, b->len, &n);
-    return a->width + (builder_unspaced(c) ? 0 : 1) + first_word(b) > w;
+    return a->width + (builder_unspaced(c) ? 0 : 1) + first_word(b) + 3 > w;
 }
 
 static bool underline(const struct line *l, unsigned *level)
@@ -139,6 +140,12 @@ static unsigned heading_words(const struct line *l)
             !strchr(".,;:", l->s[l->len - 1]))
             return i < 2 ? 1 : i == 3 ? 3 : 2;
     }
+    static const char digits[] = "一二三四五六七八九十";
+    size_t d = 0;
+    while (d + 3 <= l->len && memmem(digits, sizeof digits - 1, l->s + d, 3) != NULL)
+        d += 3;
+    if (d > 0 && d <= 9 && d + 3 < l->len && memcmp(l->s + d, "、", 3) == 0 && l->width <= 40)
+        return memmem(l->s, l->len, "。", 3) == NULL && memmem(l->s, l->len, "，", 3) == NULL ? 2 : 0;
     if (memcmp(l->s, "第", 3) != 0)
         return 0;
     static const char units[][4] = {"编", "篇", "部", "章", "节", "卷"};
@@ -149,16 +156,44 @@ static unsigned heading_words(const struct line *l)
     return 0;
 }
 
-static void paragraph(struct builder *b, const struct line *lines, size_t count, unsigned w)
+struct text {
+    struct builder *b;
+    unsigned width; /* W */
+    struct hyphens hyphens;
+};
+
+/* A break between two lines of one paragraph, or what mends it. */
+static void lines_join(const struct text *t, const struct line *a, const struct line *next)
 {
+    struct builder *b = t->b;
+    size_t n;
+    uint32_t c = utf8_decode(next->s, next->len, &n);
+    if (!wrapped(a, next, t->width)) {
+        builder_text(b, a->s, a->len);
+        builder_text(b, "\n", 1);
+    } else if (a->len > 2 && a->s[a->len - 1] == '-' && isalpha((unsigned char)a->s[a->len - 2]) && c < 0x80 && isalpha((int)c)) {
+        bool keep = hyphens_keep(&t->hyphens, a->s, a->len - 1, next->s, next->len);
+        builder_text(b, a->s, keep ? a->len : a->len - 1);
+    } else {
+        builder_text(b, a->s, a->len);
+        if (!builder_unspaced(c) || !builder_unspaced(b->last))
+            builder_text(b, " ", 1);
+    }
+}
+
+static void paragraph(const struct text *t, const struct line *lines, size_t count)
+{
+    struct builder *b = t->b;
     unsigned level;
     size_t i = 0;
+    if (count == 1 && b->blocks.count == 0 && lines[0].width <= 80 && !strchr(".,;", lines[0].s[lines[0].len - 1]))
+        builder_title(b, lines[0].s, lines[0].len);
     if (count >= 2 && lines[0].len > 0 && underline(&lines[1], &level)) {
         builder_open(b, DOC_HEADING, level);
         builder_text(b, lines[0].s, lines[0].len);
         builder_close(b);
         i = 2;
-    } else if (count == 1 && (level = heading_words(&lines[0])) > 0) {
+    } else if ((level = heading_words(&lines[0])) > 0) {
         builder_open(b, DOC_HEADING, level);
         builder_text(b, lines[0].s, lines[0].len);
         i = 1;
@@ -166,17 +201,9 @@ static void paragraph(struct builder *b, const struct line *lines, size_t count,
     if (i == count)
         return;
     builder_open_raw(b, DOC_PARAGRAPH, 0);
-    for (size_t first = i; i < count; i++) {
-        if (i > first && !wrapped(&lines[i - 1], &lines[i], w)) {
-            builder_text(b, "\n", 1);
-        } else if (i > first) {
-            size_t n;
-            uint32_t c = utf8_decode(lines[i].s, lines[i].len, &n);
-            if (!builder_unspaced(c) || !builder_unspaced(b->last))
-                builder_text(b, " ", 1);
-        }
-        builder_text(b, lines[i].s, lines[i].len);
-    }
+    for (; i + 1 < count; i++)
+        lines_join(t, &lines[i], &lines[i + 1]);
+    builder_text(b, lines[i].s, lines[i].len);
     builder_close(b);
 }
 
@@ -190,7 +217,10 @@ static enum sooth_status text_parse(const struct doc_input *in, struct builder *
     if (s == SOOTH_OK && lines == NULL)
         s = err_nomem(err);
     if (s == SOOTH_OK && text.len > 0) {
-        unsigned w = wrap_width(text.data, text.len);
+        struct text t = {.b = b, .width = wrap_width(text.data, text.len)};
+        hyphens_init(&t.hyphens);
+        if (t.width > 0)
+            hyphens_count(&t.hyphens, text.data, text.len);
         const char *p = text.data, *end = text.data + text.len;
         size_t count = 0;
         struct line l;
@@ -198,12 +228,15 @@ static enum sooth_status text_parse(const struct doc_input *in, struct builder *
             if (l.len > 0)
                 lines[count++] = l;
             if ((l.len == 0 || count == LINES_MAX) && count > 0) {
-                paragraph(b, lines, count, w);
+                paragraph(&t, lines, count);
                 count = 0;
             }
         }
         if (count > 0)
-            paragraph(b, lines, count, w);
+            paragraph(&t, lines, count);
+        if (t.hyphens.words.failed)
+            s = err_nomem(err);
+        hyphens_release(&t.hyphens);
     }
     mem_free(lines);
     buf_release(&text);
