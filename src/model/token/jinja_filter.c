@@ -424,9 +424,15 @@ static bool take_name(struct render *r, struct value v, char out[64])
     return true;
 }
 
+/* map and select pass over whatever is false: none too. */
+static struct jlist *elements_if_any(struct render *r, struct value v)
+{
+    return value_elements(r, value_true(v) ? v : UNDEFINED);
+}
+
 static struct value f_map(struct render *r, struct value v, struct jargs *args)
 {
-    struct jlist *l = value_elements(r, v);
+    struct jlist *l = elements_if_any(r, v);
     struct value out = jlist_new(r, 0), attribute = jinja_arg(args, SIZE_MAX, "attribute"), item;
     struct value fallback = jinja_arg(args, SIZE_MAX, "default");
     struct jargs rest = rest_of(args, 1);
@@ -443,7 +449,7 @@ static struct value f_map(struct render *r, struct value v, struct jargs *args)
 /* select, reject, selectattr, rejectattr: keep what passes (or fails) a test, by default truth. */
 static struct value choose(struct render *r, struct value v, struct jargs *args, bool by_attribute, bool keep)
 {
-    struct jlist *l = value_elements(r, v);
+    struct jlist *l = elements_if_any(r, v);
     struct value out = jlist_new(r, 0);
     size_t at = by_attribute;
     struct jargs rest = rest_of(args, at + 1);

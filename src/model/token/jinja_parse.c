@@ -41,7 +41,7 @@ static struct stmt *block(struct parser *p, struct stmt *s, const char *close)
 
 static struct stmt *parse_if(struct parser *p)
 {
-    static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
+    static const char *const ends[] = {"endif", "elif", "else", NULL}, *const last[] = {"endif", NULL};
     struct stmt *first = new_stmt(p, ST_IF), *s = first;
     while (s) {
         s->value = jinja_parse_tuple(p, true);
@@ -59,7 +59,7 @@ static struct stmt *parse_if(struct parser *p)
 
 static struct stmt *parse_for(struct parser *p)
 {
-    static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
+    static const char *const ends[] = {"endfor", "else", NULL}, *const last[] = {"endfor", NULL};
     struct stmt *s = new_stmt(p, ST_FOR);
     if (!s)
         return NULL;

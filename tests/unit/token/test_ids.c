@@ -1,5 +1,5 @@
 /* test_ids.c: four models' vocabularies against the reference tokenizers (tests/golden/token/ids.json, made by
- * tools/golden/token.py). */
+ * tools/golden/token_ids.py). */
 #include "token_support.h"
 #include "core/base/arena.h"
 #include "core/base/json.h"

