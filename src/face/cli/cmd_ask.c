@@ -113,8 +113,8 @@ static int ask_run(void *p)
 const struct verb_row verb_ask = {
     .name = "ask", .group = "knowledge", .usage = "QUESTION", .summary = "a cited, checked answer from the documents",
     .about = "Searches, answers from the passages found, and checks every sentence of the answer against them: what no passage\n"
-             "supports is left out. When the documents do not answer, it says so and exits with status 3. With a weak model, or\n"
-             "in a language the model does not know, the answer is quoted from the documents instead of written.",
+             "supports is left out. When the documents do not answer, it says so and exits with status 3. With a weak model\n"
+             "(below a billion parameters) the answer is quoted from the documents; '--answer generate' has it written all the same.",
     .examples = "  sooth ask \"How long is the notice period?\"\n  sooth ask \"年假有几天？\" --json\n  sooth ask --batch questions.jsonl > answers.jsonl\n",
     .options = ask_options, .n_options = sizeof ask_options / sizeof ask_options[0],
     .args_size = sizeof(struct ask_args), .run = ask_run,

@@ -18,7 +18,7 @@
 #define DRAFT_SENTENCES 5    /* that a model is given */
 #define ANSWER_TOKENS 96
 #define TEMPLATE_TOKENS 64   /* what a chat template adds, generously */
-#define WEAK 1000000000u     /* parameters below which a model is not trusted with Chinese or two languages at once */
+#define WEAK 1000000000u     /* parameters below which a model writes answers only when told to */
 
 struct asking {
     struct sooth_kb *kb;
@@ -265,7 +265,8 @@ static enum sooth_status generated(struct asking *k)
 
 /* --- the loop -------------------------------------------------------------------------------------------------- */
 
-/* Small models copy well from short English contexts and little else. */
+/* Left to itself a model below WEAK parameters writes fluent sentences with wrong numbers in them, more than the check can catch:
+ * on documents of 63 kinds quoting answered 65 % of the questions, a draft of 135M parameters 54 %. */
 static bool wants_draft(const struct asking *k)
 {
     if (!k->session || k->o->mode == SOOTH_ANSWER_QUOTE)
@@ -273,9 +274,7 @@ static bool wants_draft(const struct asking *k)
     if (k->o->mode == SOOTH_ANSWER_GENERATE)
         return true;
     const struct sooth_model_info *info = sooth_model_info(sooth_session_model(k->session));
-    if (info->kind == SOOTH_MODEL_REMOTE || info->parameters >= WEAK)
-        return true;
-    return !k->q.han && !k->e.cross && k->e.count && !k->e.items[0].han && !k->e.items[0].row && k->q.want != WANT_LIST && k->q.want != WANT_PROCEDURE;
+    return info->kind == SOOTH_MODEL_REMOTE || info->parameters >= WEAK;
 }
 
 static enum sooth_status search(struct asking *k)
