@@ -2,6 +2,7 @@
 #include "file_fixture.h"
 #include <fcntl.h>
 #include "core/base/clock.h"
+#include "core/quant/quant.h"
 
 struct maker {
     struct buf b;
@@ -598,6 +599,19 @@ static void test_writer_refuses(void **state)
     refused_writer(no_type, "cannot be written");
 }
 
+/* The sizes written down here and those of the formats that can be computed with are one fact. */
+static void test_types_agree_with_quant(void **state)
+{
+    for (size_t i = 0; qtype_at(i); i++) {
+        const struct qtype *q = qtype_at(i);
+        const struct tensor_type *t = tensor_type_find(q->id);
+        assert_non_null(t);
+        assert_string_equal(t->name, q->name);
+        assert_int_equal(t->block, q->block);
+        assert_int_equal(t->bytes, q->bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -618,6 +632,7 @@ int main(void)
         cmocka_unit_test(fail_gguf_read),
         cmocka_unit_test(test_copy_is_the_same_file),
         cmocka_unit_test(test_writer_refuses),
+        cmocka_unit_test(test_types_agree_with_quant),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
