@@ -39,7 +39,7 @@ static bool attend_shape(struct run *r, struct node *n)
             return shape_fail(r, n, "rows", n->in[i]->rows, r->rows->n);
     if (a->kv_heads == 0 || a->heads % a->kv_heads)
         return shape_fail(r, n, "heads", a->heads, a->kv_heads);
-    if (a->dk > ATTEND_MAX_DIM || a->dv > ATTEND_MAX_DIM || a->dv % 16 || a->dk % 4)
+    if (a->dk > ATTEND_MAX_DIM || a->dv > ATTEND_MAX_DIM || a->dv % 4 || a->dk % 4)
         return shape_fail(r, n, "head size", a->dk > a->dv ? a->dk : a->dv, ATTEND_MAX_DIM);
     if (r->o.cache && !a->causal) {
         run_fail(r, SOOTH_ERR_INTERNAL, "attention that is not causal cannot use a cache");
