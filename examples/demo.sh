@@ -12,6 +12,6 @@ ask() {
 mkdir -p "$(dirname "$SOOTH_KB")"
 echo "\$ sooth add examples/docs"
 (cd "$top" && "$sooth" add examples/docs)
-ask "@Q1@"
-ask "@Q2@"
-ask "@Q3@"
+ask "How long is the notice period for the flat?"
+ask "博物馆周一开门吗？"
+ask "What is the capital of France?"
