@@ -1,0 +1,151 @@
+/* test_attend.c: streaming attention against the formula in double precision, and its promise: a query's bits depend on
+ * the query, what it may see and the cache only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <string.h>
+#include <cmocka.h>
+#include "core/base/alloc.h"
+#include "core/base/rng.h"
+#include "core/kernel/kernel.h"
+
+enum { KEYS = 300, QUERIES = 40 };
+
+struct cache {
+    float *key, *value, *q; /* plain */
+    void *k, *v;            /* stored */
+    size_t dk, dv;
+};
+static struct cache cache_make(size_t dk, size_t dv, enum kv_type type)
+{
+    struct cache c = { mem_array(KEYS * dk, 4), mem_array(KEYS * dv, 4), mem_array(QUERIES * dk, 4),
+                       mem_aligned(64, kv_key_bytes(type, KEYS, dk)), mem_array(KEYS * dv, 4), dk, dv };
+    struct rng r;
+    rng_seed(&r, dk + dv);
+    memset(c.k, 0xFF, kv_key_bytes(type, KEYS, dk)); /* NaN where nothing is stored */
+    for (size_t i = 0; i < KEYS; i++) {
+        for (size_t j = 0; j < dk; j++)
+            c.key[i * dk + j] = half_get(half_put(rng_normal(&r)));
+        for (size_t j = 0; j < dv; j++)
+            c.value[i * dv + j] = half_get(half_put(rng_normal(&r)));
+        kv_store_key(type, c.k, i, c.key + i * dk, dk);
+        kv_store_value(type, c.v, dv, i, c.value + i * dv, dv);
+        float back[ATTEND_MAX_DIM];
+        kv_load_key(type, c.k, i, back, dk);
+        assert_memory_equal(back, c.key + i * dk, dk * 4);
+    }
+    for (size_t i = 0; i < QUERIES * dk; i++)
+        c.q[i] = rng_normal(&r) * 2;
+    return c;
+}
+static void cache_free(struct cache *c)
+{
+    mem_free(c->key);
+    mem_free(c->value);
+    mem_free(c->q);
+    mem_free(c->k);
+    mem_free(c->v);
+}
+static void spans(size_t i, uint32_t *lo, uint32_t *hi)
+{
+    static const uint32_t some[][2] = { { 0, 1 }, { 0, 300 }, { 63, 65 }, { 64, 128 }, { 100, 101 }, { 17, 290 } };
+    *lo = i < 6 ? some[i][0] : i % 2 ? (uint32_t)(i * 3) : 0;
+    *hi = i < 6 ? some[i][1] : (uint32_t)(i * 7 + 1);
+}
+static void run(const struct kernel *k, const struct cache *c, enum kv_type type, float cap, size_t from, size_t n, float *out)
+{
+    struct attend_query qs[QUERIES];
+    for (size_t i = 0; i < n; i++) {
+        qs[i] = (struct attend_query){ .q = c->q + (from + i) * c->dk, .out = out + i * c->dv };
+        spans(from + i, &qs[i].lo, &qs[i].hi);
+    }
+    const struct attend a = { qs, n, c->k, c->v, c->dv, type, c->dk, c->dv, 0.125f, cap };
+    k->attend(&a);
+}
+
+static void check_formula(size_t dk, size_t dv, enum kv_type type, float cap)
+{
+    static float out[QUERIES * ATTEND_MAX_DIM];
+    struct cache c = cache_make(dk, dv, type);
+    run(kernel_at(0), &c, type, cap, 0, QUERIES, out);
+    for (size_t i = 0; i < QUERIES; i++) {
+        uint32_t lo, hi;
+        double p[KEYS], top = -INFINITY, sum = 0;
+        spans(i, &lo, &hi);
+        for (uint32_t t = lo; t < hi; t++) {
+            p[t] = 0;
+            for (size_t j = 0; j < dk; j++)
+                p[t] += (double)c.q[i * dk + j] * c.key[t * dk + j];
+            p[t] *= 0.125;
+            p[t] = cap > 0 ? cap * tanh(p[t] / cap) : p[t];
+            top = fmax(top, p[t]);
+        }
+        for (uint32_t t = lo; t < hi; t++)
+            sum += p[t] = exp(p[t] - top);
+        for (size_t j = 0; j < dv; j++) {
+            double s = 0;
+            for (uint32_t t = lo; t < hi; t++)
+                s += p[t] / sum * c.value[t * dv + j];
+            assert_true(fabs(s - out[i * dv + j]) < 2e-6 * (1 + fabs(s)) * 10);
+        }
+    }
+    cache_free(&c);
+}
+static void matches_the_formula(void **state)
+{
+    check_formula(64, 64, KV_F32, 0);
+    check_formula(64, 64, KV_F16, 0);
+    check_formula(256, 256, KV_F32, 0);
+    check_formula(32, 48, KV_F16, 20);
+    check_formula(20, 24, KV_F32, 0);
+    check_formula(20, 24, KV_F16, 0);
+    check_formula(ATTEND_MAX_DIM, ATTEND_MAX_DIM, KV_F32, 0);
+}
+
+static void company_and_level_change_nothing(void **state)
+{
+    static float want[QUERIES * 256], got[QUERIES * 256];
+    for (int t = 0; t < 3; t++) {
+        const enum kv_type type = t == 1 ? KV_F16 : KV_F32;
+        const size_t d = t == 2 ? 256 : 64;
+        struct cache c = cache_make(d, d, type);
+        for (size_t i = 0; i < QUERIES; i++)
+            run(kernel_at(0), &c, type, t ? 0 : 15, i, 1, want + i * d);
+        for (size_t l = 0; kernel_at(l); l++)
+            for (size_t n = 1; n <= QUERIES; n += 3) {
+                for (size_t i = 0; i < QUERIES; i += n)
+                    run(kernel_at(l), &c, type, t ? 0 : 15, i, i + n < QUERIES ? n : QUERIES - i, got + i * d);
+                if (memcmp(got, want, QUERIES * d * 4))
+                    fail_msg("%s, %zu queries together: bits differ", kernel_at(l)->name, n);
+            }
+        cache_free(&c);
+    }
+}
+
+/* What lies beyond the last visible key, NaN or not, is not looked at. */
+static void unwritten_keys_are_not_seen(void **state)
+{
+    float out[64];
+    struct cache c = cache_make(64, 64, KV_F32);
+    for (size_t i = 65; i < KEYS; i++)
+        for (size_t j = 0; j < 64; j++) {
+            ((float *)c.k)[i / 16 * 1024 + j * 16 + i % 16] = NAN;
+            ((float *)c.v)[i * 64 + j] = NAN;
+        }
+    run(kernel_get(), &c, KV_F32, 0, 2, 1, out); /* keys 63 and 64 */
+    for (int j = 0; j < 64; j++)
+        assert_true(isfinite(out[j]));
+    cache_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matches_the_formula),
+        cmocka_unit_test(company_and_level_change_nothing),
+        cmocka_unit_test(unwritten_keys_are_not_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
