@@ -113,7 +113,10 @@ enum sooth_status docfmt_choose(const char *name, const unsigned char *data, siz
         }
     }
     const struct docfmt *named = format_named(name);
-    if (best_score < CERTAIN && refused_magic(data, len))
+    bool zip = len > 4 && memcmp(data, "PK\3\4", 4) == 0;
+    bool office = len > 4 && memcmp(data, "\xd0\xcf\x11\xe0", 4) == 0; /* may well hold a PDF somewhere */
+    bool trusted = (best_score >= CERTAIN && !office) || (zip && named != NULL && named->zip);
+    if (!trusted && refused_magic(data, len))
         return format_refuse(data, len, err);
     if (best_score < CERTAIN && named != NULL)
         best = named;

@@ -244,5 +244,10 @@ static int docx_sniff(const unsigned char *data, size_t len)
 }
 
 const struct docfmt docfmt_docx = {
-    .name = "docx", .about = "Word documents", .extensions = "docx docm", .sniff = docx_sniff, .parse = docx_parse,
+    .name = "docx",
+    .about = "Word documents",
+    .extensions = "docx docm",
+    .zip = true,
+    .sniff = docx_sniff,
+    .parse = docx_parse,
 };

@@ -145,5 +145,10 @@ static int epub_sniff(const unsigned char *data, size_t len)
 }
 
 const struct docfmt docfmt_epub = {
-    .name = "epub", .about = "electronic books", .extensions = "epub", .sniff = epub_sniff, .parse = epub_parse,
+    .name = "epub",
+    .about = "electronic books",
+    .extensions = "epub",
+    .zip = true,
+    .sniff = epub_sniff,
+    .parse = epub_parse,
 };

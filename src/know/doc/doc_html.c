@@ -19,7 +19,7 @@
 #include "know/doc/encoding.h"
 
 #define HTML_MEMORY ((size_t)768 << 20)
-enum { LISTS_MAX = 32, LAYOUT_SCAN = 4000 };
+enum { LISTS_MAX = 32, LAYOUT_SCAN = 4000, DEPTH_MAX = 3000 };
 
 struct html {
     struct builder *b;
@@ -32,7 +32,7 @@ struct html {
 
 static void *html_alloc(void *user, size_t size)
 {
-    return arena_alloc(user, size);
+    return arena_array(user, size, 1);
 }
 
 static void html_free(void *user, void *p)
@@ -331,11 +331,52 @@ static void tree_walk(struct html *h, const GumboNode *root)
     }
 }
 
+/* ---- depth ---- */
+
+/* Elements without an end, with an end that may be left out, or that the parser closes by rules of their own. */
+static bool depth_free(const char *name, size_t len)
+{
+    static const char names[] = " area base br col embed hr img input link meta param source track wbr html head body p li "
+                                "dt dd td th tr tbody thead tfoot colgroup option optgroup rp rt a b big code em font i "
+                                "nobr s small strike strong tt u ";
+    char word[16] = " ";
+    if (len > 12)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        word[i + 1] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+    word[len + 1] = ' ';
+    word[len + 2] = '\0';
+    return strstr(names, word) != NULL;
+}
+
+/* The parser's work on a tag grows with the elements around it; no real page is anywhere near this deep. */
+static bool depth_sane(const char *html, size_t len)
+{
+    long depth = 0;
+    const char *end = html + len, *p = html;
+    while ((p = memchr(p, '<', (size_t)(end - p))) != NULL) {
+        bool close = ++p < end && *p == '/';
+        p += close;
+        size_t n = 0;
+        while (p + n < end && strchr(" \t\r\n\f/>", p[n]) == NULL)
+            n++;
+        bool name = n > 0 && ((p[0] >= 'a' && p[0] <= 'z') || (p[0] >= 'A' && p[0] <= 'Z'));
+        if (name && !depth_free(p, n))
+            depth = close ? (depth > 0 ? depth - 1 : 0) : depth + 1;
+        if (depth > DEPTH_MAX)
+            return false;
+        p += n;
+    }
+    return true;
+}
+
 enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b, struct sooth_error *err)
 {
     struct arena arena;
     struct html h = {.b = b};
     GumboOptions options = kGumboDefaultOptions;
+    if (!depth_sane(html, len))
+        return err_set(err, SOOTH_ERR_LIMIT, "its elements are nested deeper than %d", DEPTH_MAX);
     arena_init(&arena, HTML_MEMORY);
     options.allocator = html_alloc;
     options.deallocator = html_free;
@@ -405,5 +446,9 @@ static int html_sniff(const unsigned char *data, size_t len)
 }
 
 const struct docfmt docfmt_html = {
-    .name = "html", .about = "web pages", .extensions = "html htm xhtml", .sniff = html_sniff, .parse = html_parse,
+    .name = "html",
+    .about = "web pages",
+    .extensions = "html htm xhtml",
+    .sniff = html_sniff,
+    .parse = html_parse,
 };

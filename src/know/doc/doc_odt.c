@@ -130,5 +130,10 @@ static int odt_sniff(const unsigned char *data, size_t len)
 }
 
 const struct docfmt docfmt_odt = {
-    .name = "odt", .about = "OpenDocument text", .extensions = "odt ott", .sniff = odt_sniff, .parse = odt_parse,
+    .name = "odt",
+    .about = "OpenDocument text",
+    .extensions = "odt ott",
+    .zip = true,
+    .sniff = odt_sniff,
+    .parse = odt_parse,
 };

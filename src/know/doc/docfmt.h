@@ -19,6 +19,7 @@ struct docfmt {
     const char *name;
     const char *about;             /* half a line for listings */
     const char *extensions;        /* lower case, blanks between: "htm html" */
+    bool zip;                      /* its files are ZIP archives */
     /* How sure the content alone makes it, 0..100; NULL = only by extension. */
     int (*sniff)(const unsigned char *data, size_t len);
     enum sooth_status (*parse)(const struct doc_input *in, struct builder *b, struct sooth_error *err);

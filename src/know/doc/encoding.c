@@ -176,6 +176,10 @@ static struct census census_take(const unsigned char *d, size_t len)
         }
         size_t n;
         bool good = utf8_decode((const char *)d + i, len - i, &n) != UTF8_BAD;
+        if (!good && len - i >= 3 && d[i] == 0xed && d[i + 1] >= 0xa0 && (d[i + 2] & 0xc0) == 0x80) {
+            n = 3; /* a lone surrogate: wrong, but a sign of UTF-8 all the same */
+            good = true;
+        }
         c.multi += good;
         c.broken += !good;
         c.high += n;
@@ -255,7 +259,7 @@ void encoding_detect(const unsigned char *data, size_t len, const char *declared
         out->score = 1;
         return;
     }
-    bool few_nul = c.nul == 0 || c.nul < len / 1000 + 2;
+    bool few_nul = c.nul <= len / 1000 + 2 && c.nul * 4 <= len;
     bool texty = few_nul && c.control <= len / 100 + 1;
     /* a handful of broken sequences in much valid UTF-8 is damage, not another encoding */
     if (texty && c.broken * 50 <= c.multi) {
