@@ -3,7 +3,7 @@
 
   tiny_models.py OUT_DIR      needs numpy, gguf, safetensors; writes
 
-  tiny-llama.gguf   llama, 2 blocks, 32 wide, 4 heads / 2 KV, byte-level BPE of 320 tokens, ChatML template, F32 and F16
+  tiny-llama.gguf   llama, 2 blocks, 32 wide, 2 heads / 1 KV, byte-level BPE of 320 tokens, ChatML template, F32 and F16
   tiny-bert/        BertModel as a Hugging Face directory: 2 blocks, 32 wide, WordPiece of 120 tokens, mean pooling
 """
 import json
@@ -39,7 +39,7 @@ CHATML = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\
 
 
 def tiny_llama(path):
-    dim, layers, heads, kv, ff = 32, 2, 4, 2, 64
+    dim, layers, heads, kv, ff = 32, 2, 2, 1, 64
     chars = byte_chars()
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [chars[b] for b in range(256)]
     merges = []
@@ -133,7 +133,7 @@ def tiny_bert(directory):
             f.write("\n")
 
     write("config.json", {"architectures": ["BertModel"], "model_type": "bert", "hidden_size": dim, "num_hidden_layers": layers,
-                          "num_attention_heads": 4, "intermediate_size": ff, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
+                          "num_attention_heads": 2, "intermediate_size": ff, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
                           "max_position_embeddings": positions, "type_vocab_size": 2, "vocab_size": len(vocab), "pad_token_id": 0})
     write("1_Pooling/config.json", {"word_embedding_dimension": dim, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True,
                                     "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False})
