@@ -98,6 +98,12 @@ static size_t vocabulary(const struct arch_model *m)
     return (size_t)arch_uint(m, "vocab_size", 0);
 }
 
+static size_t token_types(const struct arch_model *m)
+{
+    const struct file_tensor *t = tensor_file_find(m->file, "token_types.weight");
+    return t ? (size_t)t->dims[1] : (size_t)arch_uint(m, "token_type_count", 2);
+}
+
 static enum sooth_status configure(struct arch_model *m, struct sooth_error *err)
 {
     struct arch_info *i = &m->info;
@@ -113,7 +119,7 @@ static enum sooth_status configure(struct arch_model *m, struct sooth_error *err
     i->head_dim = (size_t)arch_uint(m, "attention.key_length", i->dim / i->heads);
     i->vocab = vocabulary(m);
     i->window = (size_t)arch_uint(m, "attention.sliding_window", 0);
-    m->types = (size_t)arch_uint(m, "token_type_count", 2);
+    m->types = token_types(m);
     m->positions = i->context;
     if (i->kv_heads == 0 || i->kv_heads > i->heads || i->heads % i->kv_heads)
         return number_out("attention.head_count_kv", i->kv_heads ? i->kv_heads : 1 << 30, err);
