@@ -6,6 +6,7 @@
  * Backward, with q = g·dy and x̂ the normalised row: RMS dx = (q − x̂·mean(q·x̂))/rms; Layer dx = (q − mean q − x̂·mean(q·x̂))/σ;
  * dg = Σ dy·x̂, db = Σ dy. A weight of k numbers normalises each group of k columns alone (one head of queries). */
 #include <math.h>
+#include <string.h>
 #include "core/tensor/run.h"
 
 static bool norm_shape(struct run *r, struct node *n)
@@ -24,6 +25,7 @@ static bool norm_shape(struct run *r, struct node *n)
 struct norm_job {
     struct run *r;
     struct node *n;
+    const float *b; /* LayerNorm: the bias, or zeros */
     bool layer;
 };
 
@@ -34,10 +36,10 @@ static void norm_tile(void *ctx, size_t tile, unsigned worker)
     struct norm_job *j = ctx;
     const struct mat *x = j->n->in[0];
     size_t k = j->n->w[0]->q.cols, from = tile * NORM_ROWS, to = from + NORM_ROWS < x->rows ? from + NORM_ROWS : x->rows;
-    const float *g = weight_vec(j->n->w[0]), *b = weight_vec(j->n->w[1]);
+    const float *g = weight_vec(j->n->w[0]);
     for (size_t i = from * (x->cols / k); i < to * (x->cols / k); i++) {
         if (j->layer)
-            j->r->k->layernorm(j->n->out[0]->v + i * k, x->v + i * k, g, b, k, j->n->args.norm.eps);
+            j->r->k->layernorm(j->n->out[0]->v + i * k, x->v + i * k, g, j->b, k, j->n->args.norm.eps);
         else
             j->r->k->rmsnorm(j->n->out[0]->v + i * k, x->v + i * k, g, k, j->n->args.norm.eps);
     }
@@ -45,9 +47,19 @@ static void norm_tile(void *ctx, size_t tile, unsigned worker)
 
 static void norm_run(struct run *r, struct node *n, bool layer)
 {
-    struct norm_job j = {r, n, layer};
+    struct norm_job j = {r, n, weight_vec(n->w[1]), layer};
     const struct mat *x = n->in[0];
+    struct arena_mark mark = arena_mark(&r->arena);
+    size_t k = n->w[0]->q.cols;
+    if (layer && !j.b) {
+        float *zeros = run_scratch(r, k, sizeof *zeros);
+        if (!zeros)
+            return;
+        memset(zeros, 0, k * sizeof *zeros);
+        j.b = zeros;
+    }
     run_tiles(r, (x->rows + NORM_ROWS - 1) / NORM_ROWS, (double)(x->rows * x->cols), norm_tile, &j);
+    arena_reset(&r->arena, mark);
 }
 
 static void rmsnorm_forward(struct run *r, struct node *n)
