@@ -60,10 +60,10 @@ float *node_grad(struct run *r, struct node *n, unsigned i);
 /* The trained weight's gradient; NULL while frozen. */
 float *node_weight_grad(struct run *r, const struct node *n, unsigned i);
 
-/* Shape rules that several ops share. */
 /* Backward of the nodes from the newest. */
 void tape_backward(struct run *r, struct node *last);
 
+/* Shape rules that several ops share. */
 bool shape_same(struct run *r, struct node *n);      /* out like in[0]; every input alike */
 bool shape_fail(struct run *r, const struct node *n, const char *what, size_t got, size_t want);
 bool shape_vector(struct run *r, const struct node *n, const struct weight *w, size_t cols); /* w is [1, cols] F32 */

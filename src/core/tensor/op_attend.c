@@ -165,7 +165,7 @@ struct back_head {
     struct node *n;
     float *dq, *dk, *dv, *dpk, *dpv; /* of q, k, v and the prefix; NULL = not wanted */
     size_t longest;
-    float *scratch;                  /* [tiles][2 * longest] */
+    float *scratch;                  /* [tiles][3][longest]: p, do·v, slope of the cap */
 };
 
 /* Row j of the keys (or values) of a sequence: the prefix first. */

@@ -6,9 +6,9 @@
 
 static bool columns_shape(struct run *r, struct node *n)
 {
-    size_t end = n->args.columns.from + n->args.columns.count;
-    if (end > n->in[0]->cols)
-        return shape_fail(r, n, "last column", end, n->in[0]->cols);
+    size_t from = n->args.columns.from, count = n->args.columns.count, have = n->in[0]->cols;
+    if (from > have || count > have - from)
+        return shape_fail(r, n, "last column", from + count, have);
     n->rows[0] = n->in[0]->rows;
     n->cols[0] = n->args.columns.count;
     return true;

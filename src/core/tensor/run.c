@@ -1,5 +1,5 @@
 /* run.c: the life of a forward: begin (rows are checked and grouped), ops, end (the cache takes the rows over), and
- * backward over the tape. The layer scope is in layer.c. */
+ * backward over the tape. The layer scope is in op_layer.c. */
 #include "core/tensor/run.h"
 #include <math.h>
 #include <stdarg.h>
@@ -105,7 +105,7 @@ static bool group_open(struct run *r, size_t row)
             return run_fail(r, SOOTH_ERR_ARG, "sequence %zu in a cache of %zu", g->seq, slots), false;
         held = kv_cache_length(r->o.cache, g->seq);
     }
-    g->base = held ? held : r->o.prefix_rows;
+    g->base = held ? held : r->o.prefix ? r->o.prefix_rows : 0;
     for (size_t i = 0; i + 1 < r->n_groups; i++)
         if (r->groups[i].seq == g->seq)
             return run_fail(r, SOOTH_ERR_ARG, "rows of sequence %zu are not neighbours", g->seq), false;
