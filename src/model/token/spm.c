@@ -111,11 +111,9 @@ static enum sooth_status spm_encode(const struct tokenizer *t, const struct toke
     mapped_init(&map, run->len);
     if (t->add_space)
         mapped_add(&map, TOKEN_SPACE, 3, 0);
-    for (size_t i = 0, stop; i < run->len; i = stop) {
-        for (stop = i; stop < run->len && run->text[stop] != ' '; stop++)
-            mapped_add(&map, run->text + stop, 1, stop);
-        if (stop < run->len && mapped_add(&map, TOKEN_SPACE, 3, stop))
-            stop++;
+    for (size_t i = 0; i < run->len && !mapped_failed(&map); i++) {
+        bool space = run->text[i] == ' ';
+        mapped_add(&map, space ? TOKEN_SPACE : run->text + i, space ? 3 : 1, i);
     }
     good = !mapped_failed(&map);
     for (size_t at = 0, end; good && at < map.text.len; at = end) {
