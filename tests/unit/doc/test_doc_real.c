@@ -136,50 +136,11 @@ static void secrets_in_comments_stay_out(void **state)
     document_release(&d);
 }
 
-/* The sample documents of the tree need no study data. */
-static void the_sample_documents(void **state)
-{
-    static const char *const samples[][2] = {
-        {"flat-lease.md", "The tenant pays a deposit of 1,840 EUR"},
-        {"garden-rules.txt", "Bamboo, Japanese knotweed and giant hogweed are forbidden."},
-        {"gym-zh-gb18030.txt", "年卡 1580 元"},
-        {"kettle-zh.md", "E2 | 干烧保护 | 冷却 10 分钟后加水"},
-        {"library-guide.html", "Tuesday to Friday | 10:00 to 19:00 | 9:00 to 21:00"},
-        {"museum-guide-zh.html", "学生 | 20 元 | 凭有效学生证"},
-        {"pool-prices.csv", "year | adult | 395.00 | 12 months | sauna not included"},
-        {"travel-policy.docx", "North America | 210 euros | 59 euros"},
-        {"员工手册.docx", "满三年不满十年 | 12 天"},
-    };
-    char path[1000];
-    struct document d;
-    struct sooth_error err;
-    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        snprintf(path, sizeof path, "%s/examples/docs/%s", getenv("SOOTH_SOURCE"), samples[i][0]);
-        if (doc_parse_file(path, NULL, &d, &err) != SOOTH_OK)
-            fail_msg("%s", err.text);
-        doc_check(&d);
-        doc_has(&d, samples[i][1]);
-        assert_non_null(d.title ? d.title : i == 6 ? "" : NULL);
-        document_release(&d);
-    }
-    if (!have_pdftotext())
-        return;
-    snprintf(path, sizeof path, "%s/examples/docs/washing-machine-manual.pdf", getenv("SOOTH_SOURCE"));
-    assert_int_equal(doc_parse_file(path, NULL, &d, &err), SOOTH_OK);
-    assert_int_equal(d.page_count, 3);
-    const char *at = strstr(d.text, "The longest delay is 19 hours.");
-    assert_non_null(at);
-    assert_int_equal(doc_page_at(&d, (size_t)(at - d.text)), 2);
-    doc_has(&d, "F08 | too much foam | use less detergent");
-    document_release(&d);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_73_files),
         cmocka_unit_test(secrets_in_comments_stay_out),
-        cmocka_unit_test(the_sample_documents),
     };
     char path[1000], source[900];
     const char *shared = getenv("SOOTH_SHARED");
