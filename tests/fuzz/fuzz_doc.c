@@ -29,7 +29,8 @@ void fuzz_doc(const char *name, const uint8_t *data, size_t size)
     char *exact = mem_dup(data, size); /* nothing behind the last byte */
     if (exact && sandbox_parse_here(name, exact, size, NULL, NULL, &d, &err) == SOOTH_OK) {
         check(&d);
-        assert(docwire_put(&wire, SOOTH_OK, &d, NULL)); /* the parent must believe an honest worker */
+        assert(
+            docwire_put(&wire, SOOTH_OK, &d, NULL)); /* the parent must believe an honest worker */
         assert(docwire_get((const unsigned char *)wire.data, wire.len, &back, &err) == SOOTH_OK);
         document_release(&back);
         document_release(&d);

@@ -1,4 +1,5 @@
-/* fuzz_doc.h: bytes through one parser, in this process, and what must hold for whatever comes out. */
+/* fuzz_doc.h: bytes through one parser, in this process, and what must hold for whatever comes
+ * out. */
 #ifndef TEST_FUZZ_DOC_H
 #define TEST_FUZZ_DOC_H
 #include "core/base/buf.h"

@@ -1,4 +1,5 @@
-/* fuzz_pdfwords.c: any bytes as what the PDF tool prints, through lines, reading order and paragraphs. */
+/* fuzz_pdfwords.c: any bytes as what the PDF tool prints, through lines, reading order and
+ * paragraphs. */
 #include <assert.h>
 #include "core/base/alloc.h"
 #include "fuzz_doc.h"

@@ -1,8 +1,9 @@
 /* builder.c: writing a document block by block; the only place where text is cleaned.
  *
- * Between blocks the text gets "\n\n", between two list items or two rows of a table "\n": the text reads well by
- * itself and block boundaries are never inside a word. Headings keep a stack: a heading of level n stands under the
- * nearest earlier one of a lower level, and so does everything up to the next heading. */
+ * Between blocks the text gets "\n\n", between two list items or two rows of a table "\n": the text
+ * reads well by itself and block boundaries are never inside a word. Headings keep a stack: a
+ * heading of level n stands under the nearest earlier one of a lower level, and so does everything
+ * up to the next heading. */
 #include "know/doc/builder.h"
 #include <string.h>
 #include "core/base/alloc.h"
@@ -50,20 +51,20 @@ bool builder_hidden(uint32_t c, uint32_t last)
     }
     return c < 0xa0 || c == 0xad || c == 0x180e || c == 0x200b || c == 0x200e || c == 0x200f ||
            (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-           (c >= 0xfff0 && c <= 0xfffb) || c == 0xfffe || c == 0xffff || (c >= 0xe0000 && c <= 0xe007f) ||
-           (c >= 0xd800 && c <= 0xdfff);
+           (c >= 0xfff0 && c <= 0xfffb) || c == 0xfffe || c == 0xffff ||
+           (c >= 0xe0000 && c <= 0xe007f) || (c >= 0xd800 && c <= 0xdfff);
 }
 
 bool builder_unspaced(uint32_t c)
 {
-    return (c >= 0x3001 && c <= 0x303f) || (c >= 0x3040 && c <= 0x31ff) || (c >= 0xff01 && c <= 0xff9f) ||
-           uni_is_han(c);
+    return (c >= 0x3001 && c <= 0x303f) || (c >= 0x3040 && c <= 0x31ff) ||
+           (c >= 0xff01 && c <= 0xff9f) || uni_is_han(c);
 }
 
 static bool space_is(uint32_t c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == 0xa0 || c == 0x3000 || (c >= 0x2000 && c <= 0x200a) ||
-           c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f;
+    return c == ' ' || c == '\t' || c == '\n' || c == 0xa0 || c == 0x3000 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f;
 }
 
 void builder_open(struct builder *b, enum doc_kind kind, unsigned level)
@@ -74,9 +75,12 @@ void builder_open(struct builder *b, enum doc_kind kind, unsigned level)
     b->gap = b->gap_newline = b->gap_wide = false;
     b->last = 0;
     b->header_row = false;
-    b->block = (struct doc_block){.kind = (uint8_t)kind, .level = (uint8_t)(level > 255 ? 255 : level)};
+    b->block =
+        (struct doc_block){.kind = (uint8_t)kind, .level = (uint8_t)(level > 255 ? 255 : level)};
     if (kind == DOC_HEADING)
-        b->block.level = level < 1 ? 1 : level > BUILDER_MAX_LEVEL ? BUILDER_MAX_LEVEL : (uint8_t)level;
+        b->block.level = level < 1                   ? 1
+                         : level > BUILDER_MAX_LEVEL ? BUILDER_MAX_LEVEL
+                                                     : (uint8_t)level;
     b->block.header = -1;
     b->block.page = (uint32_t)b->pages.count;
     b->block.start = b->text.len; /* moved on by the separator when the first character comes */
@@ -93,7 +97,8 @@ static void block_begin(struct builder *b)
 {
     if (b->blocks.count > 0) {
         unsigned kind = b->blocks.items[b->blocks.count - 1].kind;
-        bool tight = kind == b->block.kind && (kind == DOC_LIST_ITEM || (kind == DOC_TABLE_ROW && b->table_rows > 0));
+        bool tight = kind == b->block.kind &&
+                     (kind == DOC_LIST_ITEM || (kind == DOC_TABLE_ROW && b->table_rows > 0));
         buf_puts(&b->text, tight ? "\n" : "\n\n");
     }
     b->block.start = b->text.len;
@@ -363,8 +368,9 @@ enum sooth_status builder_finish(struct builder *b, struct document *out, struct
     if (b->text.failed && b->text.len + 16 >= TEXT_MAX)
         return err_set(err, SOOTH_ERR_LIMIT, "more than %zu MiB of text", TEXT_MAX >> 20);
     if (b->failed || b->text.failed || b->blocks.failed)
-        return b->blocks.count >= BLOCKS_MAX ? err_set(err, SOOTH_ERR_LIMIT, "more than %d blocks", BLOCKS_MAX)
-                                             : err_nomem(err);
+        return b->blocks.count >= BLOCKS_MAX
+                   ? err_set(err, SOOTH_ERR_LIMIT, "more than %d blocks", BLOCKS_MAX)
+                   : err_nomem(err);
     if (b->text.data == NULL)
         buf_puts(&b->text, "");
     out->no_text = b->blocks.count == 0;

@@ -1,7 +1,8 @@
 /* doc.c: the front door: the table of formats, choosing a row, and the two ways in.
  *
- * A format is chosen by content where that is certain (a PDF named .txt is a PDF), then by extension, then by
- * content that is merely likely. What no row wants is refused with a sentence that says what it probably is. */
+ * A format is chosen by content where that is certain (a PDF named .txt is a PDF), then by
+ * extension, then by content that is merely likely. What no row wants is refused with a sentence
+ * that says what it probably is. */
 #include "know/doc/doc.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,9 @@ const struct docfmt *docfmt_find(const char *name)
 bool docfmt_extension(const struct docfmt *f, const char *name)
 {
     const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
-    const char *ext = dot != NULL ? dot + 1 : slash ? slash + 1 : name; /* "Makefile" counts as its own */
+    const char *ext = dot != NULL ? dot + 1
+                      : slash     ? slash + 1
+                                  : name; /* "Makefile" counts as its own */
     size_t len = strlen(ext);
     for (const char *p = f->extensions; *p != '\0';) {
         size_t n = strcspn(p, " ");
@@ -58,7 +61,8 @@ static const struct docfmt *format_named(const char *name)
     return NULL;
 }
 
-/* Kinds of file that people do hand over and nobody here reads: a better sentence than "unknown". */
+/* Kinds of file that people do hand over and nobody here reads: a better sentence than
+ * "unknown". */
 static enum sooth_status format_refuse(const unsigned char *d, size_t len, struct sooth_error *err)
 {
     static const struct {
@@ -66,15 +70,19 @@ static enum sooth_status format_refuse(const unsigned char *d, size_t len, struc
         size_t len;
         const char *what, *hint;
     } kinds[] = {
-        {"\xd0\xcf\x11\xe0", 4, "an old binary office file or mail", "save it as .docx or .pdf first"},
+        {"\xd0\xcf\x11\xe0", 4, "an old binary office file or mail",
+         "save it as .docx or .pdf first"},
         {"\x89PNG", 4, "a picture", "text in pictures needs OCR, which is not built in"},
         {"\xff\xd8\xff", 3, "a picture", "text in pictures needs OCR, which is not built in"},
         {"GIF8", 4, "a picture", "text in pictures needs OCR, which is not built in"},
-        {"PK\3\4", 4, "a zip archive that is no document known here", "unpack it and add its files"},
+        {"PK\3\4", 4, "a zip archive that is no document known here",
+         "unpack it and add its files"},
         {"\x1f\x8b", 2, "a compressed file", "unpack it first"},
         {"MIME-Version:", 13, "a mail or web archive", "save the page as .html"},
         {"From: <", 7, "a web archive", "save the page as .html"},
-        {"\x7f" "ELF", 4, "a program", ""},
+        {"\x7f"
+         "ELF",
+         4, "a program", ""},
     };
     bool zip = len > 4 && memcmp(d, "PK\3\4", 4) == 0;
     if (zip && memmem(d, len, "xl/workbook", 11) != NULL) {
@@ -114,7 +122,8 @@ enum sooth_status docfmt_choose(const char *name, const unsigned char *data, siz
     }
     const struct docfmt *named = format_named(name);
     bool zip = len > 4 && memcmp(data, "PK\3\4", 4) == 0;
-    bool office = len > 4 && memcmp(data, "\xd0\xcf\x11\xe0", 4) == 0; /* may well hold a PDF somewhere */
+    bool office = len > 4 &&
+                  memcmp(data, "\xd0\xcf\x11\xe0", 4) == 0; /* may well hold a PDF somewhere */
     bool trusted = (best_score >= CERTAIN && !office) || (zip && named != NULL && named->zip);
     if (!trusted && refused_magic(data, len))
         return format_refuse(data, len, err);
@@ -146,8 +155,8 @@ bool doc_format_at(size_t i, const char **name, const char **extensions)
     return true;
 }
 
-static enum sooth_status job_run(int fd, const char *name, const struct doc_options *opt, struct document *out,
-                                 struct sooth_error *err)
+static enum sooth_status job_run(int fd, const char *name, const struct doc_options *opt,
+                                 struct document *out, struct sooth_error *err)
 {
     static const struct doc_options none = {0};
     if (opt == NULL)
@@ -171,11 +180,12 @@ static uint64_t file_limit(const struct doc_options *opt)
     return opt != NULL && opt->max_file ? opt->max_file : (uint64_t)256 << 20;
 }
 
-enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt, struct document *out,
-                                 struct sooth_error *err)
+enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt,
+                                 struct document *out, struct sooth_error *err)
 {
     memset(out, 0, sizeof *out);
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a pipe must not stop us here */
+    int fd =
+        open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a pipe must not stop us here */
     struct stat st;
     if (fd < 0)
         return err_set(err, errno == ENOENT || errno == ENOTDIR ? SOOTH_ERR_NOTFOUND : SOOTH_ERR_IO,
@@ -186,20 +196,23 @@ enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt
     else if (!S_ISREG(st.st_mode))
         s = err_set(err, SOOTH_ERR_UNSUPPORTED, "cannot read '%s': it is not a regular file", path);
     else if ((uint64_t)st.st_size > file_limit(opt))
-        s = err_set(err, SOOTH_ERR_LIMIT, "cannot read '%s': %llu MiB is over the limit of %llu MiB", path,
-                    (unsigned long long)st.st_size >> 20, (unsigned long long)file_limit(opt) >> 20);
+        s = err_set(
+            err, SOOTH_ERR_LIMIT, "cannot read '%s': %llu MiB is over the limit of %llu MiB", path,
+            (unsigned long long)st.st_size >> 20, (unsigned long long)file_limit(opt) >> 20);
     else
         s = job_run(fd, path, opt, out, err);
     close(fd);
     return s;
 }
 
-enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t len, const struct doc_options *opt,
-                                  struct document *out, struct sooth_error *err)
+enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t len,
+                                  const struct doc_options *opt, struct document *out,
+                                  struct sooth_error *err)
 {
     memset(out, 0, sizeof *out);
     if (len > file_limit(opt))
-        return err_set(err, SOOTH_ERR_LIMIT, "cannot read '%s': %zu MiB is over the limit", name, len >> 20);
+        return err_set(err, SOOTH_ERR_LIMIT, "cannot read '%s': %zu MiB is over the limit", name,
+                       len >> 20);
     int fd = memfd_create("input", MFD_CLOEXEC);
     if (fd < 0)
         return err_set(err, SOOTH_ERR_IO, "cannot read '%s': %s", name, strerror(errno));
@@ -231,7 +244,8 @@ void document_release(struct document *d)
     memset(d, 0, sizeof *d);
 }
 
-bool doc_heading_path(const struct document *d, size_t block, const char *separator, struct buf *out)
+bool doc_heading_path(const struct document *d, size_t block, const char *separator,
+                      struct buf *out)
 {
     int32_t chain[16];
     size_t n = 0;
@@ -263,6 +277,7 @@ uint32_t doc_page_at(const struct document *d, size_t offset)
 
 const char *doc_kind_name(unsigned kind)
 {
-    static const char *const names[] = {"heading", "paragraph", "list", "row", "code", "caption", "quote"};
+    static const char *const names[] = {"heading", "paragraph", "list", "row",
+                                        "code",    "caption",   "quote"};
     return kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

@@ -1,18 +1,22 @@
 /* doc.h: documents in, structured text out. The front door of the parsers.
  *
- * A file of any supported format becomes one UTF-8 text and a list of blocks that cover it: headings, paragraphs,
- * list items, table rows, code. Every offset anywhere in the house that says "byte span in the document" counts
- * bytes of `text` here. The text holds no NUL, no other C0 control but '\n' and '\t', no lone surrogate, no
- * zero-width or bidirectional control; the cleaning is done before any offset is counted.
+ * A file of any supported format becomes one UTF-8 text and a list of blocks that cover it:
+ * headings, paragraphs, list items, table rows, code. Every offset anywhere in the house that says
+ * "byte span in the document" counts bytes of `text` here. The text holds no NUL, no other C0
+ * control but '\n' and '\t', no lone surrogate, no zero-width or bidirectional control; the
+ * cleaning is done before any offset is counted.
  *
  *   text   "User manual\n\nThe tank holds 1.5 litres.\n\npart | price\nfilter | 12 EUR"
- *   blocks  [heading 1  ]  [paragraph             ]  [table row ][table row     ]   header of row 2 = row 1
+ *   blocks  [heading 1  ]  [paragraph             ]  [table row ][table row     ]   header of row 2
+ *           = row 1
  *
- * Inside a paragraph '\n' is a break the author meant; line ends that only wrap prose are already mended
- * ("capabili-/ties" is one word, Han/Han joins without a space). Table rows are "cell | cell".
+ * Inside a paragraph '\n' is a break the author meant; line ends that only wrap prose are already
+ * mended ("capabili-/ties" is one word, Han/Han joins without a space). Table rows are "cell |
+ * cell".
  *
- * Parsing happens in a worker process without network, files or much memory (docs/decisions/sandbox.md), so a
- * broken or hostile file costs one error line. Thread use: all functions are safe from any thread. */
+ * Parsing happens in a worker process without network, files or much memory
+ * (docs/decisions/sandbox.md), so a broken or hostile file costs one error line. Thread use: all
+ * functions are safe from any thread. */
 #ifndef KNOW_DOC_H
 #define KNOW_DOC_H
 #include <stdbool.h>
@@ -32,25 +36,28 @@ enum doc_kind {
 };
 
 struct doc_block {
-    size_t start, end;  /* bytes of document.text, start < end; blocks ascend and do not overlap */
-    int32_t heading;    /* index of the heading block this one stands under (of a heading: its parent), or -1 */
-    int32_t header;     /* of a table row: index of the block that is its header row, or -1 (and of the header) */
-    uint32_t page;      /* physical page from 1; 0 where the format has no pages */
-    uint8_t kind;       /* enum doc_kind */
-    uint8_t level;      /* heading: 1..9; list item: nesting from 1; else 0 */
+    size_t start, end; /* bytes of document.text, start < end; blocks ascend and do not overlap */
+    int32_t
+        heading; /* index of the heading block this one stands under (of a heading: its parent), or -1 */
+    int32_t
+        header; /* of a table row: index of the block that is its header row, or -1 (and of the header) */
+    uint32_t page; /* physical page from 1; 0 where the format has no pages */
+    uint8_t kind;  /* enum doc_kind */
+    uint8_t level; /* heading: 1..9; list item: nesting from 1; else 0 */
 };
 
 struct doc_page {
-    size_t start, end;  /* bytes of document.text; start == end for a page without text */
-    size_t chars;       /* characters on it that are not blank */
-    char *label;        /* the page number as printed where it differs from the physical one, else NULL */
+    size_t start, end; /* bytes of document.text; start == end for a page without text */
+    size_t chars;      /* characters on it that are not blank */
+    char *label; /* the page number as printed where it differs from the physical one, else NULL */
 };
 
 struct document {
-    char *title;        /* from the file's own metadata or its first heading; NULL when there is none */
+    char *title; /* from the file's own metadata or its first heading; NULL when there is none */
     const char *format; /* name of the format's row: "pdf", "html", ...; static */
-    char *encoding;     /* the character encoding that was found or told: "utf-8", "gb18030", ...; NULL if binary */
-    char *text;         /* UTF-8, NUL-terminated */
+    char *
+        encoding; /* the character encoding that was found or told: "utf-8", "gb18030", ...; NULL if binary */
+    char *text; /* UTF-8, NUL-terminated */
     size_t text_len;
     struct doc_block *blocks;
     size_t block_count;
@@ -64,30 +71,37 @@ struct document {
 
 struct doc_options {
     const char *encoding; /* use this one and do not detect; NULL = detect */
-    const char *format;   /* name of a format's row to use whatever the name says; NULL = by name and content */
+    const char *
+        format; /* name of a format's row to use whatever the name says; NULL = by name and content */
     uint64_t max_file;    /* bytes; 0 = 256 MiB */
     uint64_t max_memory;  /* bytes a worker may map; 0 = 1 GiB */
     unsigned max_seconds; /* wall clock (and processor) seconds a file; 0 = 60 */
 };
 
-/* Parses one regular file. opt may be NULL. On failure *out is empty (releasing it is harmless) and err holds one
- * line with the path in it: NOTFOUND and IO for the file itself, UNSUPPORTED for a format nobody here reads,
- * FORMAT for broken content, LIMIT for bombs and time, ARG for an unknown encoding. A file that reads well but
- * holds no text is SOOTH_OK with no_text set. */
-enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt, struct document *out,
-                                 struct sooth_error *err);
-/* The same for bytes at hand (standard input, an upload); `name` stands for the path and picks the format. */
-enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t len, const struct doc_options *opt,
-                                  struct document *out, struct sooth_error *err);
+/* Parses one regular file. opt may be NULL. On failure *out is empty (releasing it is harmless) and
+ * err holds one line with the path in it: NOTFOUND and IO for the file itself, UNSUPPORTED for a
+ * format nobody here reads, FORMAT for broken content, LIMIT for bombs and time, ARG for an unknown
+ * encoding. A file that reads well but holds no text is SOOTH_OK with no_text set. */
+enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt,
+                                 struct document *out, struct sooth_error *err);
+/* The same for bytes at hand (standard input, an upload); `name` stands for the path and picks the
+ * format. */
+enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t len,
+                                  const struct doc_options *opt, struct document *out,
+                                  struct sooth_error *err);
 void document_release(struct document *d);
 
-/* True when some format claims this file name by its extension: what `add DIR` picks up without being told. */
+/* True when some format claims this file name by its extension: what `add DIR` picks up without
+ * being told. */
 bool doc_name_known(const char *name);
-/* The rows, for listings: name and extensions ("htm html xhtml") of format i; false past the end. */
+/* The rows, for listings: name and extensions ("htm html xhtml") of format i; false past the
+ * end. */
 bool doc_format_at(size_t i, const char **name, const char **extensions);
 
-/* Appends "Chapter > Section > Part", the headings above block i (not itself), to out; nothing if there are none. */
-bool doc_heading_path(const struct document *d, size_t block, const char *separator, struct buf *out);
+/* Appends "Chapter > Section > Part", the headings above block i (not itself), to out; nothing if
+ * there are none. */
+bool doc_heading_path(const struct document *d, size_t block, const char *separator,
+                      struct buf *out);
 /* Physical page (from 1) that holds the byte offset; 0 where there are none. */
 uint32_t doc_page_at(const struct document *d, size_t offset);
 const char *doc_kind_name(unsigned kind);

@@ -2,10 +2,11 @@
  *
  *   record = field *(sep field) end     field = plain / DQUOTE *(any / 2DQUOTE) DQUOTE
  *
- * A quoted field may hold separators and line ends; those become blanks in the row's text, so that one record is one
- * row whatever is in it. The separator is the candidate that gives most records the same number (> 1) of fields.
- * The first record heads the others unless it holds a number. A quote that is never closed is taken as an ordinary
- * character, and from there on all quotes are, so that one stray mark does not swallow the file. */
+ * A quoted field may hold separators and line ends; those become blanks in the row's text, so that
+ * one record is one row whatever is in it. The separator is the candidate that gives most records
+ * the same number (> 1) of fields. The first record heads the others unless it holds a number. A
+ * quote that is never closed is taken as an ordinary character, and from there on all quotes are,
+ * so that one stray mark does not swallow the file. */
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
@@ -46,13 +47,13 @@ static bool field_next(struct scan *s, struct buf *out, bool *stray)
     }
     if (s->p < s->end && *s->p == '\r')
         s->p++;
-    if (s->p < s->end && *s->p == '\n' )
+    if (s->p < s->end && *s->p == '\n')
         s->p++;
     return false;
 }
 
-/* How well the separator cuts the first records: share of records with the commonest count above 1, times a little
- * more for more fields. */
+/* How well the separator cuts the first records: share of records with the commonest count above 1,
+ * times a little more for more fields. */
 static double sep_score(const char *text, size_t len, char sep)
 {
     struct scan s = {text, text + len, sep, false};
@@ -71,7 +72,8 @@ static double sep_score(const char *text, size_t len, char sep)
     buf_release(&field);
     double best = 0;
     for (size_t n = 2; n <= 64 && records > 0; n++) {
-        double score = (double)counts[n] / (double)records * (1.0 + 0.01 * (double)n) - (stray ? 0.2 : 0);
+        double score =
+            (double)counts[n] / (double)records * (1.0 + 0.01 * (double)n) - (stray ? 0.2 : 0);
         best = score > best ? score : best;
     }
     return best;
@@ -139,7 +141,8 @@ static bool csv_rows(struct builder *b, const char *text, size_t len, bool *stra
     return ok;
 }
 
-static enum sooth_status csv_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status csv_parse(const struct doc_input *in, struct builder *b,
+                                   struct sooth_error *err)
 {
     struct buf text = BUF_INIT;
     enum sooth_status s = docfmt_decode(in, b, &text, err);
@@ -147,7 +150,8 @@ static enum sooth_status csv_parse(const struct doc_input *in, struct builder *b
     if (s == SOOTH_OK && text.len > 0 && !csv_rows(b, text.data, text.len, &stray))
         s = err_nomem(err);
     if (stray)
-        builder_warn(b, "a quotation mark is never closed; quotes were taken literally from there on");
+        builder_warn(b,
+                     "a quotation mark is never closed; quotes were taken literally from there on");
     buf_release(&text);
     return s;
 }

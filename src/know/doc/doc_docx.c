@@ -1,9 +1,14 @@
-/* doc_docx.c: Word documents (ECMA-376): word/document.xml, with the heading levels that word/styles.xml gives its styles.
+/* doc_docx.c: Word documents (ECMA-376): word/document.xml, with the heading levels that
+ * word/styles.xml gives its styles.
  *
- *   w:p paragraph   w:pPr/w:pStyle its style   w:numPr a list item   w:t text   w:tab w:br w:cr   w:del, w:vanish: deleted, hidden: left out
- *   w:tbl w:tr w:tc table, row, cell   w:gridSpan a cell over columns   w:vMerge without "restart": goes on from above, its text is there
+ *   w:p w:pStyle w:numPr   paragraph, its style, a list item
+ *   w:t w:tab w:br w:cr     its text
+ *   w:del w:vanish          deleted, hidden: left out
+ *   w:tbl w:tr w:tc         table, row, cell
+ *   w:vMerge                without "restart" the cell goes on from above, and its text is there
  *
- * Tables stay where they are. A table inside a cell becomes text of that cell. Footnotes follow at the end. */
+ * Tables stay where they are. A table inside a cell becomes text of that cell. Footnotes follow at
+ * the end. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +41,8 @@ static bool styles_see(void *user, const struct xml_view *v)
             level = (uint64_t)strtoul(value + 8, NULL, 10);
         else if (strcasecmp(value, "title") == 0)
             level = 1;
-    } else if (strcmp(v->name, "outlineLvl") == 0 && xml_attribute(v->xml, "val", value, sizeof value)) {
+    } else if (strcmp(v->name, "outlineLvl") == 0 &&
+               xml_attribute(v->xml, "val", value, sizeof value)) {
         level = strtoul(value, NULL, 10) + 1;
     }
     if (level >= 1 && level <= BUILDER_MAX_LEVEL && s->id[0])
@@ -51,8 +57,8 @@ struct body {
     struct styles *styles;
     unsigned table, deleted, boxed; /* depths */
     bool text, cell_begun, merged;
-    bool vanish;                    /* the run is hidden text */
-    unsigned level;                 /* heading level of the paragraph, 0 = none */
+    bool vanish;    /* the run is hidden text */
+    unsigned level; /* heading level of the paragraph, 0 = none */
     bool list, opened, properties;
     size_t row;
 };
@@ -95,7 +101,8 @@ static void table_open(struct body *d, const struct xml_view *v)
         d->cell_begun = true;
         d->merged = false;
     } else if (strcmp(n, "vMerge") == 0 && d->table == 1) {
-        d->merged = !xml_attribute(v->xml, "val", value, sizeof value) || strcmp(value, "restart") != 0;
+        d->merged = !xml_attribute(v->xml, "val", value, sizeof value) ||
+                    strcmp(value, "restart") != 0;
     }
 }
 
@@ -110,7 +117,8 @@ static void properties_open(struct body *d, const struct xml_view *v)
             d->level = (unsigned)(value[7] - '0');
         else if (strncasecmp(value, "list", 4) == 0)
             d->list = true;
-    } else if (strcmp(v->name, "outlineLvl") == 0 && xml_attribute(v->xml, "val", value, sizeof value)) {
+    } else if (strcmp(v->name, "outlineLvl") == 0 &&
+               xml_attribute(v->xml, "val", value, sizeof value)) {
         unsigned long n = strtoul(value, NULL, 10);
         d->level = n < BUILDER_MAX_LEVEL ? (unsigned)n + 1 : 0;
     } else if (strcmp(v->name, "numPr") == 0) {
@@ -140,7 +148,8 @@ static void body_open(struct body *d, const struct xml_view *v)
     } else if (strcmp(n, "r") == 0) {
         d->vanish = false;
     } else if (strcmp(n, "vanish") == 0 && !d->properties) {
-        d->vanish = !xml_attribute(v->xml, "val", value, sizeof value) || (strcmp(value, "0") && strcmp(value, "false"));
+        d->vanish = !xml_attribute(v->xml, "val", value, sizeof value) ||
+                    (strcmp(value, "0") && strcmp(value, "false"));
     } else if (strcmp(n, "del") == 0 || strcmp(n, "moveFrom") == 0) {
         d->deleted++;
     } else if (strcmp(n, "Fallback") == 0) { /* the same text box once more, for old readers */
@@ -201,14 +210,16 @@ static bool core_see(void *user, const struct xml_view *v)
 
 static bool want_part(const char *name)
 {
-    return strcmp(name, "word/document.xml") == 0 || strcmp(name, "word/styles.xml") == 0 || strcmp(name, "docProps/core.xml") == 0 ||
-           strcmp(name, "word/footnotes.xml") == 0;
+    return strcmp(name, "word/document.xml") == 0 || strcmp(name, "word/styles.xml") == 0 ||
+           strcmp(name, "docProps/core.xml") == 0 || strcmp(name, "word/footnotes.xml") == 0;
 }
 
 static enum sooth_status parts_read(const struct zip *z, struct builder *b, struct sooth_error *err)
 {
-    const struct zip_entry *main = zip_find(z, "word/document.xml"), *styles = zip_find(z, "word/styles.xml");
-    const struct zip_entry *core = zip_find(z, "docProps/core.xml"), *notes = zip_find(z, "word/footnotes.xml");
+    const struct zip_entry *main = zip_find(z, "word/document.xml"),
+                           *styles = zip_find(z, "word/styles.xml");
+    const struct zip_entry *core = zip_find(z, "docProps/core.xml"),
+                           *notes = zip_find(z, "word/footnotes.xml");
     struct styles s = {0};
     struct body d = {.b = b, .styles = &s};
     struct core c = {b, false};
@@ -216,7 +227,8 @@ static enum sooth_status parts_read(const struct zip *z, struct builder *b, stru
         return err_set(err, SOOTH_ERR_FORMAT, "it has no word/document.xml");
     map_init(&s.levels);
     if (core)
-        xml_walk(buf_str(&core->data), core->data.len, core_see, &c, NULL); /* a title is welcome, not needed */
+        xml_walk(buf_str(&core->data), core->data.len, core_see, &c,
+                 NULL); /* a title is welcome, not needed */
     if (styles)
         xml_walk(buf_str(&styles->data), styles->data.len, styles_see, &s, NULL);
     enum sooth_status status = xml_walk(buf_str(&main->data), main->data.len, body_see, &d, err);
@@ -227,7 +239,8 @@ static enum sooth_status parts_read(const struct zip *z, struct builder *b, stru
     return status;
 }
 
-static enum sooth_status docx_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status docx_parse(const struct doc_input *in, struct builder *b,
+                                    struct sooth_error *err)
 {
     struct zip z;
     enum sooth_status s = zip_read(in->data, in->len, want_part, &z, err);

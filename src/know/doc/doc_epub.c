@@ -1,5 +1,6 @@
-/* doc_epub.c: EPUB books: META-INF/container.xml names the package file, whose spine gives the order of the chapters, which are
- * XHTML. A chapter that cannot be read is a warning; a book without any is an error. */
+/* doc_epub.c: EPUB books: META-INF/container.xml names the package file, whose spine gives the
+ * order of the chapters, which are XHTML. A chapter that cannot be read is a warning; a book
+ * without any is an error. */
 #include <stdio.h>
 #include <string.h>
 #include "core/base/alloc.h"
@@ -11,9 +12,9 @@
 
 struct epub {
     struct builder *b;
-    char package[512];   /* path of the package file */
-    char folder[512];    /* its folder, with '/' */
-    struct map items;    /* manifest id -> index into hrefs */
+    char package[512]; /* path of the package file */
+    char folder[512];  /* its folder, with '/' */
+    struct map items;  /* manifest id -> index into hrefs */
     VEC(char *) hrefs;
     VEC(size_t) spine;
     bool title;
@@ -30,7 +31,8 @@ static bool container_see(void *user, const struct xml_view *v)
 static void item_add(struct epub *e, const struct xml_view *v)
 {
     char id[256], href[512];
-    if (!xml_attribute(v->xml, "id", id, sizeof id) || !xml_attribute(v->xml, "href", href, sizeof href))
+    if (!xml_attribute(v->xml, "id", id, sizeof id) ||
+        !xml_attribute(v->xml, "href", href, sizeof href))
         return;
     char *copy = mem_strdup(href);
     if (copy && vec_push(&e->hrefs, copy))
@@ -52,7 +54,8 @@ static bool package_see(void *user, const struct xml_view *v)
     e->title = v->event == XML_OPEN && strcmp(v->name, "title") == 0;
     if (v->event == XML_OPEN && strcmp(v->name, "item") == 0)
         item_add(e, v);
-    else if (v->event == XML_OPEN && strcmp(v->name, "itemref") == 0 && xml_attribute(v->xml, "idref", id, sizeof id) &&
+    else if (v->event == XML_OPEN && strcmp(v->name, "itemref") == 0 &&
+             xml_attribute(v->xml, "idref", id, sizeof id) &&
              map_find(&e->items, id, strlen(id), &index))
         vec_push(&e->spine, (size_t)index);
     return true;
@@ -105,7 +108,8 @@ static enum sooth_status book_read(struct epub *e, const struct zip *z, struct s
     const struct zip_entry *container = zip_find(z, "META-INF/container.xml");
     if (!container)
         return err_set(err, SOOTH_ERR_FORMAT, "it has no META-INF/container.xml");
-    enum sooth_status s = xml_walk(buf_str(&container->data), container->data.len, container_see, e, err);
+    enum sooth_status s =
+        xml_walk(buf_str(&container->data), container->data.len, container_see, e, err);
     const struct zip_entry *package = s ? NULL : zip_find(z, e->package);
     if (!s && !package)
         return err_set(err, SOOTH_ERR_FORMAT, "its package file is missing");
@@ -121,7 +125,8 @@ static enum sooth_status book_read(struct epub *e, const struct zip *z, struct s
     return s || read ? s : err_set(err, SOOTH_ERR_FORMAT, "none of its chapters can be read");
 }
 
-static enum sooth_status epub_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status epub_parse(const struct doc_input *in, struct builder *b,
+                                    struct sooth_error *err)
 {
     struct zip z;
     struct epub e = {.b = b};

@@ -1,13 +1,13 @@
 /* doc_html.c: HTML as a browser would read it (gumbo, an HTML5 parser), walked without recursion.
  *
- * Left out: scripts, styles, templates, comments, navigation, and what is hidden from a reader (the hidden attribute,
- * aria-hidden, display:none, visibility:hidden, no size, no opacity, far off the screen): text that people cannot
- * see must not reach an answer.
+ * Left out: scripts, styles, templates, comments, navigation, and what is hidden from a reader (the
+ * hidden attribute, aria-hidden, display:none, visibility:hidden, no size, no opacity, far off the
+ * screen): text that people cannot see must not reach an answer.
  *
- * Tables: a row is "cell | cell", the first row heads the others. A table that only lays out a page (it holds
- * headings, code or other tables, or a single cell) is read as plain blocks. Lists keep their numbers, since steps are
- * asked for by number. The parser's memory comes from an arena, so that freeing a tree of any depth needs no
- * recursion either. */
+ * Tables: a row is "cell | cell", the first row heads the others. A table that only lays out a page
+ * (it holds headings, code or other tables, or a single cell) is read as plain blocks. Lists keep
+ * their numbers, since steps are asked for by number. The parser's memory comes from an arena, so
+ * that freeing a tree of any depth needs no recursion either. */
 #include <gumbo.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,9 +61,10 @@ static bool style_says(const char *style, const char *what)
 
 static bool style_hides(const char *value)
 {
-    static const char *const hiding[] = {"display:none", "visibility:hidden", "visibility:collapse", "font-size:0",
-                                         "font-size:0px", "font-size:0pt", "font-size:0em", "font-size:1px",
-                                         "opacity:0", "opacity:0.0", "opacity:.0"};
+    static const char *const hiding[] = {
+        "display:none",  "visibility:hidden", "visibility:collapse", "font-size:0",
+        "font-size:0px", "font-size:0pt",     "font-size:0em",       "font-size:1px",
+        "opacity:0",     "opacity:0.0",       "opacity:.0"};
     char style[1024];
     size_t n = 0;
     for (const char *p = value; *p != '\0' && n + 1 < sizeof style; p++)
@@ -73,12 +74,14 @@ static bool style_hides(const char *value)
     for (size_t i = 0; i < sizeof hiding / sizeof *hiding; i++)
         if (style_says(style, hiding[i]))
             return true;
-    return strstr(style, "text-indent:-9") != NULL || strstr(style, "left:-9") != NULL || strstr(style, "top:-9") != NULL;
+    return strstr(style, "text-indent:-9") != NULL || strstr(style, "left:-9") != NULL ||
+           strstr(style, "top:-9") != NULL;
 }
 
 static bool class_is_navigation(const char *value)
 {
-    static const char *const names[] = {"navheader", "navfooter", "navbar", "breadcrumb", "breadcrumbs", "navigation"};
+    static const char *const names[] = {"navheader",  "navfooter",   "navbar",
+                                        "breadcrumb", "breadcrumbs", "navigation"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *p = strstr(value, names[i]);
         size_t n = strlen(names[i]);
@@ -93,8 +96,8 @@ static bool is_hidden(const GumboElement *e)
     const char *aria = attribute(e, "aria-hidden"), *role = attribute(e, "role");
     const char *style = attribute(e, "style"), *class = attribute(e, "class");
     return attribute(e, "hidden") != NULL || (aria != NULL && strcasecmp(aria, "true") == 0) ||
-           (role != NULL && strcasecmp(role, "navigation") == 0) || (style != NULL && style_hides(style)) ||
-           (class != NULL && class_is_navigation(class));
+           (role != NULL && strcasecmp(role, "navigation") == 0) ||
+           (style != NULL && style_hides(style)) || (class != NULL && class_is_navigation(class));
 }
 
 static bool is_skipped(const GumboElement *e)
@@ -140,7 +143,8 @@ static bool table_is_layout(const GumboNode *table)
     size_t cells = 0, seen = 0;
     if (role != NULL && strcasecmp(role, "presentation") == 0)
         return true;
-    for (const GumboNode *n = node_next(table, table); n != NULL && seen < LAYOUT_SCAN; n = node_next(n, table), seen++) {
+    for (const GumboNode *n = node_next(table, table); n != NULL && seen < LAYOUT_SCAN;
+         n = node_next(n, table), seen++) {
         GumboTag t = n->type == GUMBO_NODE_ELEMENT ? n->v.element.tag : GUMBO_TAG_UNKNOWN;
         if (t == GUMBO_TAG_TABLE || t == GUMBO_TAG_PRE || is_heading(t))
             return true;
@@ -166,8 +170,9 @@ static void cell_open(struct html *h, GumboTag t)
         if (h->cell_begun)
             builder_cell(h->b);
         h->cell_begun = true;
-    } else if (h->cell_begun && (t == GUMBO_TAG_BR || t == GUMBO_TAG_P || t == GUMBO_TAG_LI || t == GUMBO_TAG_DIV ||
-                                 t == GUMBO_TAG_TD || t == GUMBO_TAG_TR || t == GUMBO_TAG_DD)) {
+    } else if (h->cell_begun &&
+               (t == GUMBO_TAG_BR || t == GUMBO_TAG_P || t == GUMBO_TAG_LI || t == GUMBO_TAG_DIV ||
+                t == GUMBO_TAG_TD || t == GUMBO_TAG_TR || t == GUMBO_TAG_DD)) {
         builder_text(h->b, " ", 1);
     }
 }
@@ -187,11 +192,13 @@ static void cell_close(struct html *h, GumboTag t)
 static bool is_block(GumboTag tag)
 {
     static const GumboTag blocks[] = {
-        GUMBO_TAG_P, GUMBO_TAG_DIV, GUMBO_TAG_SECTION, GUMBO_TAG_ARTICLE, GUMBO_TAG_MAIN, GUMBO_TAG_HEADER,
-        GUMBO_TAG_FOOTER, GUMBO_TAG_ASIDE, GUMBO_TAG_ADDRESS, GUMBO_TAG_FIGURE, GUMBO_TAG_DL, GUMBO_TAG_FORM,
-        GUMBO_TAG_FIELDSET, GUMBO_TAG_HR, GUMBO_TAG_UL, GUMBO_TAG_OL, GUMBO_TAG_BODY, GUMBO_TAG_DETAILS,
-        GUMBO_TAG_SUMMARY, GUMBO_TAG_CENTER, GUMBO_TAG_TABLE, GUMBO_TAG_TBODY, GUMBO_TAG_TR, GUMBO_TAG_TD,
-        GUMBO_TAG_TH, GUMBO_TAG_BLOCKQUOTE};
+        GUMBO_TAG_P,        GUMBO_TAG_DIV,       GUMBO_TAG_SECTION, GUMBO_TAG_ARTICLE,
+        GUMBO_TAG_MAIN,     GUMBO_TAG_HEADER,    GUMBO_TAG_FOOTER,  GUMBO_TAG_ASIDE,
+        GUMBO_TAG_ADDRESS,  GUMBO_TAG_FIGURE,    GUMBO_TAG_DL,      GUMBO_TAG_FORM,
+        GUMBO_TAG_FIELDSET, GUMBO_TAG_HR,        GUMBO_TAG_UL,      GUMBO_TAG_OL,
+        GUMBO_TAG_BODY,     GUMBO_TAG_DETAILS,   GUMBO_TAG_SUMMARY, GUMBO_TAG_CENTER,
+        GUMBO_TAG_TABLE,    GUMBO_TAG_TBODY,     GUMBO_TAG_TR,      GUMBO_TAG_TD,
+        GUMBO_TAG_TH,       GUMBO_TAG_BLOCKQUOTE};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         if (blocks[i] == tag)
             return true;
@@ -256,8 +263,9 @@ static void element_close(struct html *h, const GumboElement *e)
         cell_close(h, t);
     } else if (t == GUMBO_TAG_P && h->b->open && h->b->block.kind == DOC_LIST_ITEM) {
         builder_text(h->b, " ", 1);
-    } else if (is_block(t) || is_heading(t) || t == GUMBO_TAG_LI || t == GUMBO_TAG_DT || t == GUMBO_TAG_DD ||
-               t == GUMBO_TAG_PRE || t == GUMBO_TAG_CAPTION || t == GUMBO_TAG_FIGCAPTION) {
+    } else if (is_block(t) || is_heading(t) || t == GUMBO_TAG_LI || t == GUMBO_TAG_DT ||
+               t == GUMBO_TAG_DD || t == GUMBO_TAG_PRE || t == GUMBO_TAG_CAPTION ||
+               t == GUMBO_TAG_FIGCAPTION) {
         builder_close(h->b);
         if (t == GUMBO_TAG_UL || t == GUMBO_TAG_OL)
             h->list -= h->list > 0;
@@ -272,7 +280,11 @@ static void text_add(struct html *h, const GumboNode *n)
     if (blank && (!h->b->open || (h->table > 0 && !h->cell_begun)))
         return;
     if (!h->b->open)
-        builder_open(h->b, h->list > 0 ? DOC_LIST_ITEM : h->quote > 0 ? DOC_QUOTE : DOC_PARAGRAPH, h->list);
+        builder_open(h->b,
+                     h->list > 0    ? DOC_LIST_ITEM
+                     : h->quote > 0 ? DOC_QUOTE
+                                    : DOC_PARAGRAPH,
+                     h->list);
     if (h->marker > 0 && !blank && h->b->block.kind == DOC_LIST_ITEM && h->b->last == 0) {
         char marker[24];
         snprintf(marker, sizeof marker, "%ld. ", h->marker);
@@ -286,7 +298,8 @@ static void head_read(struct html *h, const GumboNode *head)
 {
     for (unsigned i = 0; i < head->v.element.children.length; i++) {
         const GumboNode *n = head->v.element.children.data[i];
-        if (n->type == GUMBO_NODE_ELEMENT && n->v.element.tag == GUMBO_TAG_TITLE && n->v.element.children.length) {
+        if (n->type == GUMBO_NODE_ELEMENT && n->v.element.tag == GUMBO_TAG_TITLE &&
+            n->v.element.children.length) {
             const GumboNode *t = n->v.element.children.data[0];
             if (t->type == GUMBO_NODE_TEXT || t->type == GUMBO_NODE_WHITESPACE)
                 builder_title(h->b, t->v.text.text, strlen(t->v.text.text));
@@ -297,7 +310,8 @@ static void head_read(struct html *h, const GumboNode *head)
 /* Opens a node; true when its children are to be visited. */
 static bool node_enter(struct html *h, const GumboNode *n)
 {
-    if (n->type == GUMBO_NODE_TEXT || n->type == GUMBO_NODE_WHITESPACE || n->type == GUMBO_NODE_CDATA)
+    if (n->type == GUMBO_NODE_TEXT || n->type == GUMBO_NODE_WHITESPACE ||
+        n->type == GUMBO_NODE_CDATA)
         text_add(h, n);
     if (n->type != GUMBO_NODE_ELEMENT || is_skipped(&n->v.element))
         return false;
@@ -312,7 +326,8 @@ static bool node_enter(struct html *h, const GumboNode *n)
     return false;
 }
 
-/* Depth first, without recursion: a node's place among its siblings leads on, its parent leads back. */
+/* Depth first, without recursion: a node's place among its siblings leads on, its parent leads
+ * back. */
 static void tree_walk(struct html *h, const GumboNode *root)
 {
     const GumboNode *n = root;
@@ -333,12 +348,14 @@ static void tree_walk(struct html *h, const GumboNode *root)
 
 /* ---- depth ---- */
 
-/* Elements without an end, with an end that may be left out, or that the parser closes by rules of their own. */
+/* Elements without an end, with an end that may be left out, or that the parser closes by rules of
+ * their own. */
 static bool depth_free(const char *name, size_t len)
 {
-    static const char names[] = " area base br col embed hr img input link meta param source track wbr html head body p li "
-                                "dt dd td th tr tbody thead tfoot colgroup option optgroup rp rt a b big code em font i "
-                                "nobr s small strike strong tt u ";
+    static const char names[] =
+        " area base br col embed hr img input link meta param source track wbr html head body p li "
+        "dt dd td th tr tbody thead tfoot colgroup option optgroup rp rt a b big code em font i "
+        "nobr s small strike strong tt u ";
     char word[16] = " ";
     if (len > 12)
         return false;
@@ -349,7 +366,8 @@ static bool depth_free(const char *name, size_t len)
     return strstr(names, word) != NULL;
 }
 
-/* The parser's work on a tag grows with the elements around it; no real page is anywhere near this deep. */
+/* The parser's work on a tag grows with the elements around it; no real page is anywhere near this
+ * deep. */
 static bool depth_sane(const char *html, size_t len)
 {
     long depth = 0;
@@ -370,7 +388,8 @@ static bool depth_sane(const char *html, size_t len)
     return true;
 }
 
-enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b, struct sooth_error *err)
+enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b,
+                                   struct sooth_error *err)
 {
     struct arena arena;
     struct html h = {.b = b};
@@ -391,7 +410,8 @@ enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder 
     return s;
 }
 
-/* <meta charset=x>, <meta http-equiv ... content="text/html; charset=x">, <?xml encoding="x"?>, within the first bytes. */
+/* <meta charset=x>, <meta http-equiv ... content="text/html; charset=x">, <?xml encoding="x"?>,
+ * within the first bytes. */
 static bool declared_encoding(const struct doc_input *in, char *out, size_t size)
 {
     static const char *const marks[] = {"charset=", "encoding="};
@@ -416,13 +436,15 @@ static bool declared_encoding(const struct doc_input *in, char *out, size_t size
     return false;
 }
 
-static enum sooth_status html_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status html_parse(const struct doc_input *in, struct builder *b,
+                                    struct sooth_error *err)
 {
     struct buf text = BUF_INIT;
     char declared[64], name[32];
     size_t bad = 0;
     bool said = declared_encoding(in, declared, sizeof declared);
-    enum sooth_status s = encoding_decode(in->data, in->len, in->encoding, said ? declared : NULL, &text, name, &bad, err);
+    enum sooth_status s = encoding_decode(in->data, in->len, in->encoding, said ? declared : NULL,
+                                          &text, name, &bad, err);
     if (!s) {
         builder_encoding(b, name);
         if (bad)

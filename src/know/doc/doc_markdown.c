@@ -1,8 +1,10 @@
-/* doc_markdown.c: Markdown as GitHub reads it (cmark-gfm: CommonMark with tables), turned into HTML and read as that.
+/* doc_markdown.c: Markdown as GitHub reads it (cmark-gfm: CommonMark with tables), turned into HTML
+ * and read as that.
  *
- * The detour pays: whatever is hidden in raw HTML (comments, hidden elements, scripts) is dropped by the one place
- * that knows how (doc_html.c), also when Markdown stands between the opening and the closing tag; tables, lists and
- * code have one writer. Front matter between --- lines gives the title and stays as one paragraph. */
+ * The detour pays: whatever is hidden in raw HTML (comments, hidden elements, scripts) is dropped
+ * by the one place that knows how (doc_html.c), also when Markdown stands between the opening and
+ * the closing tag; tables, lists and code have one writer. Front matter between --- lines gives the
+ * title and stays as one paragraph. */
 #include <cmark-gfm-core-extensions.h>
 #include <cmark-gfm-extension_api.h>
 #include <cmark-gfm.h>
@@ -51,15 +53,16 @@ static char *html_render(const char *s, size_t len)
     }
     cmark_parser_feed(parser, s, len);
     cmark_node *root = cmark_parser_finish(parser);
-    char *html = root != NULL
-                     ? cmark_render_html(root, CMARK_OPT_UNSAFE, cmark_parser_get_syntax_extensions(parser))
-                     : NULL;
+    char *html = root != NULL ? cmark_render_html(root, CMARK_OPT_UNSAFE,
+                                                  cmark_parser_get_syntax_extensions(parser))
+                              : NULL;
     cmark_node_free(root);
     cmark_parser_free(parser);
     return html;
 }
 
-static enum sooth_status markdown_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status markdown_parse(const struct doc_input *in, struct builder *b,
+                                        struct sooth_error *err)
 {
     struct buf text = BUF_INIT;
     enum sooth_status s = docfmt_decode(in, b, &text, err);

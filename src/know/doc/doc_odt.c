@@ -1,7 +1,9 @@
 /* doc_odt.c: OpenDocument text (ISO 26300): content.xml, the title from meta.xml.
  *
- *   text:h heading (text:outline-level)   text:p paragraph   text:list-item   text:s text:tab text:line-break blanks
- *   table:table-row, table:table-cell     table:covered-table-cell: covered by a merged one, left out
+ *   text:h heading (text:outline-level)   text:p paragraph   text:list-item   text:s text:tab
+ *                                         text:line-break blanks
+ *   table:table-row, table:table-cell     table:covered-table-cell: covered by a merged one, left
+ *                                         out
  *   text:tracked-changes, office:annotation: left out */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,8 @@ struct odt {
 
 static bool is_hidden(const char *n)
 {
-    return strcmp(n, "tracked-changes") == 0 || strcmp(n, "annotation") == 0 || strcmp(n, "sequence-decls") == 0;
+    return strcmp(n, "tracked-changes") == 0 || strcmp(n, "annotation") == 0 ||
+           strcmp(n, "sequence-decls") == 0;
 }
 
 static void block_open(struct odt *d, const struct xml_view *v, bool heading)
@@ -108,7 +111,8 @@ static bool want_part(const char *name)
     return strcmp(name, "content.xml") == 0 || strcmp(name, "meta.xml") == 0;
 }
 
-static enum sooth_status odt_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status odt_parse(const struct doc_input *in, struct builder *b,
+                                   struct sooth_error *err)
 {
     struct zip z;
     struct odt d = {.b = b};
@@ -118,7 +122,8 @@ static enum sooth_status odt_parse(const struct doc_input *in, struct builder *b
     const struct zip_entry *content = zip_find(&z, "content.xml"), *meta = zip_find(&z, "meta.xml");
     if (meta)
         xml_walk(buf_str(&meta->data), meta->data.len, meta_see, &d, NULL);
-    s = content ? xml_walk(buf_str(&content->data), content->data.len, odt_see, &d, err) : err_set(err, SOOTH_ERR_FORMAT, "it has no content.xml");
+    s = content ? xml_walk(buf_str(&content->data), content->data.len, odt_see, &d, err)
+                : err_set(err, SOOTH_ERR_FORMAT, "it has no content.xml");
     builder_close(b);
     zip_release(&z);
     return s;
@@ -126,7 +131,8 @@ static enum sooth_status odt_parse(const struct doc_input *in, struct builder *b
 
 static int odt_sniff(const unsigned char *data, size_t len)
 {
-    return zip_mentions(data, len < 200 ? len : 200, "application/vnd.oasis.opendocument.text") ? 95 : 0;
+    return zip_mentions(data, len < 200 ? len : 200, "application/vnd.oasis.opendocument.text") ? 95
+                                                                                                : 0;
 }
 
 const struct docfmt docfmt_odt = {

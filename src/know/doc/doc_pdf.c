@@ -1,16 +1,19 @@
-/* doc_pdf.c: PDF. poppler's pdftotext finds the words and their places (pdfpage.c), pdforder.c the order to read
- * them in; here they become paragraphs.
+/* doc_pdf.c: PDF. poppler's pdftotext finds the words and their places (pdfpage.c), pdforder.c the
+ * order to read them in; here they become paragraphs.
  *
- *   running heads  a line near the upper or lower edge that comes back at the same height on three pages (two of
- *                  at most four), digits aside, is no text; neither is a lone page number
- *   labels         the number such a line holds, where number - page is the same for most pages: the printed number
+ *   running heads  a line near the upper or lower edge that comes back at the same height on three
+ *                  pages (two of at most four), digits aside, is no text; neither is a lone
+ *                  page number
+ *   labels         the number such a line holds, where number - page is the same for most pages:
+ *                  the printed number
  *   paragraphs     end at a wider gap, an indent, a change of letter height, or a short last line
- *   headings       larger letters than the body's, ranked by height; or "3.1 Title", 第三章 by itself
+ *   headings       larger letters than the body's, ranked by height; or "3.1 Title", 第三章 by
+ *                  itself
  *   hyphens        "capabili-/ties" is one word, "well-/known" keeps its hyphen (hyphen.c)
  *   line ends      Han and Han join without a blank (builder.c), anything else with one
  *
- * Left out: text in pictures (a page without text is reported), attachments, code listings as such (a PDF does not
- * say), footnotes as such (they stay where they are printed). */
+ * Left out: text in pictures (a page without text is reported), attachments, code listings as such
+ * (a PDF does not say), footnotes as such (they stay where they are printed). */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,19 +29,19 @@
 #include "know/doc/hyphen.h"
 #include "know/doc/pdfpage.h"
 
-#define EDGE 0.14f         /* share of the page's height where running heads live */
-#define EDGE_NUMBER 0.2f   /* and where a lone page number may still be one */
+#define EDGE 0.14f       /* share of the page's height where running heads live */
+#define EDGE_NUMBER 0.2f /* and where a lone page number may still be one */
 #define HEADING_RATIO 1.16f
 #define SIZES_MAX 4
 
 struct pdf_writer {
     struct pdf pdf;
     struct builder *b;
-    struct map heads;     /* running-head key -> pages it is on */
+    struct map heads; /* running-head key -> pages it is on */
     struct hyphens hyphens;
     float sizes[SIZES_MAX]; /* letter heights of headings, largest first */
     size_t size_count;
-    long label_shift;     /* printed number - physical page, for most pages */
+    long label_shift; /* printed number - physical page, for most pages */
     size_t label_votes;
 };
 
@@ -51,11 +54,13 @@ static const char *line_text(const struct pdf_writer *w, const struct pdf_line *
 
 static bool at_edge(const struct pdf_sheet *sheet, const struct pdf_line *l, float edge)
 {
-    return l->len <= 200 && (l->box.y1 < edge * sheet->height || l->box.y0 > (1 - edge) * sheet->height);
+    return l->len <= 200 &&
+           (l->box.y1 < edge * sheet->height || l->box.y0 > (1 - edge) * sheet->height);
 }
 
 /* Nothing but page numbers stands further out. */
-static bool outermost(const struct pdf_writer *w, const struct pdf_sheet *sheet, const struct pdf_line *l)
+static bool outermost(const struct pdf_writer *w, const struct pdf_sheet *sheet,
+                      const struct pdf_line *l)
 {
     bool above = false, below = false;
     for (size_t k = sheet->first; k < sheet->first + sheet->count; k++) {
@@ -67,7 +72,8 @@ static bool outermost(const struct pdf_writer *w, const struct pdf_sheet *sheet,
 }
 
 /* Letters without digits and blanks, and the height on the page in steps of 3 points. */
-static size_t head_key(const struct pdf_writer *w, const struct pdf_line *l, int shift, char out[256])
+static size_t head_key(const struct pdf_writer *w, const struct pdf_line *l, int shift,
+                       char out[256])
 {
     const char *s = line_text(w, l);
     size_t n = (size_t)snprintf(out, 32, "%d:", (int)(l->box.y0 / 3) + shift);
@@ -143,7 +149,8 @@ static void heads_count(struct pdf_writer *w)
     }
 }
 
-/* Marks running heads, and votes for the shift of the printed numbers (Boyer and Moore's majority). */
+/* Marks running heads, and votes for the shift of the printed numbers (Boyer and Moore's
+ * majority). */
 static void heads_mark(struct pdf_writer *w)
 {
     for (size_t i = 0; i < w->pdf.sheets.count; i++) {
@@ -176,12 +183,14 @@ static void label_add(struct pdf_writer *w, size_t page)
         if (!l->head)
             continue;
         const char *s = line_text(w, l);
-        if (number_in(w, l) == (long)(page + 1) + w->label_shift && w->label_shift != 0 && w->label_votes > 0)
+        if (number_in(w, l) == (long)(page + 1) + w->label_shift && w->label_shift != 0 &&
+            w->label_votes > 0)
             snprintf(label, sizeof label, "%ld", number_in(w, l));
         else if (strchr("ivxlc", s[0]) && number_alone(w, l) && l->len < 8)
             snprintf(label, sizeof label, "%.*s", (int)l->len, s);
     }
-    struct doc_page *made = w->b->pages.count > 0 ? &w->b->pages.items[w->b->pages.count - 1] : NULL;
+    struct doc_page *made = w->b->pages.count > 0 ? &w->b->pages.items[w->b->pages.count - 1]
+                                                  : NULL;
     if (made != NULL && label[0] != '\0' && (made->label = mem_strdup(label)) == NULL)
         w->b->failed = true;
 }
@@ -203,9 +212,11 @@ static void line_write(struct pdf_writer *w, const struct pdf_line *l, const str
         return;
     }
     const char *t = line_text(w, next);
-    if (n > 2 && memcmp(s + n - 2, "\xc2\xad", 2) == 0) { /* a soft hyphen is only there to be cut at */
+    if (n > 2 &&
+        memcmp(s + n - 2, "\xc2\xad", 2) == 0) { /* a soft hyphen is only there to be cut at */
         builder_text(w->b, s, n - 2);
-    } else if (n > 1 && s[n - 1] == '-' && (is_letter(s[n - 2]) || isdigit((unsigned char)s[n - 2]))) {
+    } else if (n > 1 && s[n - 1] == '-' &&
+               (is_letter(s[n - 2]) || isdigit((unsigned char)s[n - 2]))) {
         bool word = is_letter(s[n - 2]) && !hyphens_keep(&w->hyphens, s, n - 1, t, next->len);
         builder_text(w->b, s, word ? n - 1 : n);
     } else {
@@ -259,10 +270,12 @@ static bool has_letters(const char *s, size_t len)
 }
 
 /* A paragraph of `count` lines, the first of them l, in letters of this height. */
-static unsigned heading_level(const struct pdf_writer *w, const struct pdf_line *l, size_t count, size_t chars)
+static unsigned heading_level(const struct pdf_writer *w, const struct pdf_line *l, size_t count,
+                              size_t chars)
 {
     const char *s = line_text(w, l);
-    if (l->size > HEADING_RATIO * w->pdf.body && count <= 3 && chars <= 160 && has_letters(s, l->len))
+    if (l->size > HEADING_RATIO * w->pdf.body && count <= 3 && chars <= 160 &&
+        has_letters(s, l->len))
         for (size_t i = 0; i < w->size_count; i++)
             if (l->size > w->sizes[i] * 0.95f)
                 return (unsigned)i + 1;
@@ -311,7 +324,8 @@ static int float_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static struct column column_measure(const struct pdf_writer *w, const struct pdf_step *steps, size_t n)
+static struct column column_measure(const struct pdf_writer *w, const struct pdf_step *steps,
+                                    size_t n)
 {
     struct column c = {1e9f, -1e9f, 0};
     float *pitch = mem_array(n, sizeof *pitch);
@@ -326,7 +340,8 @@ static struct column column_measure(const struct pdf_writer *w, const struct pdf
     }
     if (count > 0) {
         qsort(pitch, count, sizeof *pitch, float_order);
-        c.pitch = pitch[count / 3]; /* nearer to the smaller ones: gaps between paragraphs are the others */
+        c.pitch = pitch[count /
+                        3]; /* nearer to the smaller ones: gaps between paragraphs are the others */
     }
     mem_free(pitch);
     return c;
@@ -334,7 +349,8 @@ static struct column column_measure(const struct pdf_writer *w, const struct pdf
 
 static bool ends_sentence(const char *s, size_t len)
 {
-    static const char *const ends[] = {".", "!", "?", ":", "。", "！", "？", "：", "；", "”", "\"", ")", "）"};
+    static const char *const ends[] = {".",  "!",  "?", ":",  "。", "！", "？",
+                                       "：", "；", "”", "\"", ")",  "）"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         size_t n = strlen(ends[i]);
         if (len >= n && memcmp(s + len - n, ends[i], n) == 0)
@@ -345,8 +361,9 @@ static bool ends_sentence(const char *s, size_t len)
 
 static bool item_start(const char *s, size_t len)
 {
-    static const char *const bullets[] = {"•", "–", "·", "●", "■", "○", "◦", "▪", "‣", "∙", "❑", "- ", "* ",
-                                          "\xef\x82\xb7", "\xef\x82\xa7"}; /* two of a symbol font */
+    static const char *const bullets[] = {"•",           "–", "·", "●", "■",  "○",  "◦",
+                                          "▪",           "‣", "∙", "❑", "- ", "* ", "\xef\x82\xb7",
+                                          "\xef\x82\xa7"}; /* two of a symbol font */
     for (size_t i = 0; i < sizeof bullets / sizeof *bullets; i++) {
         size_t n = strlen(bullets[i]);
         if (len > n && memcmp(s, bullets[i], n) == 0)
@@ -358,12 +375,13 @@ static bool item_start(const char *s, size_t len)
         i++;
     if (i == from && i < len && isalpha((unsigned char)s[i]) && from > 0)
         i++;
-    return i > from && i - from < 3 && i + 2 < len && strchr(".)]", s[i]) != NULL && s[i + 1] == ' ';
+    return i > from && i - from < 3 && i + 2 < len && strchr(".)]", s[i]) != NULL &&
+           s[i + 1] == ' ';
 }
 
 /* Does another paragraph begin with b? */
-static bool paragraph_breaks(const struct pdf_writer *w, const struct column *c, const struct pdf_line *a,
-                             const struct pdf_line *b)
+static bool paragraph_breaks(const struct pdf_writer *w, const struct column *c,
+                             const struct pdf_line *a, const struct pdf_line *b)
 {
     float em = b->size;
     if (same_row(a, b))
@@ -412,7 +430,8 @@ static void paragraph_write(struct pdf_writer *w, const struct pdf_step *steps, 
     else if (strncmp(s, "Figure ", 7) == 0 || strncmp(s, "Table ", 6) == 0)
         builder_open(w->b, DOC_CAPTION, 0);
     else
-        builder_open(w->b, item_start(s, first->len) ? DOC_LIST_ITEM : DOC_PARAGRAPH, item_start(s, first->len));
+        builder_open(w->b, item_start(s, first->len) ? DOC_LIST_ITEM : DOC_PARAGRAPH,
+                     item_start(s, first->len));
     bool listing = code * 2 > rows && rows > 1; /* lines of a program keep their ends */
     for (size_t i = 0; i < n; i++) {
         const struct pdf_line *l = &lines[steps[i].line];
@@ -458,7 +477,8 @@ static bool has_digit(const struct pdf_writer *w, uint32_t line)
 static bool header_first(const struct pdf_writer *w, const struct pdf_step *steps, size_t n)
 {
     size_t cells = 1;
-    for (size_t i = 1; i < n && steps[i].kind != PDF_END && (i == 1 || steps[i].kind != PDF_ROW); i++) {
+    for (size_t i = 1; i < n && steps[i].kind != PDF_END && (i == 1 || steps[i].kind != PDF_ROW);
+         i++) {
         if (has_digit(w, steps[i].line))
             return false;
         cells += steps[i].kind == PDF_CELL;
@@ -552,7 +572,8 @@ static void specks_drop(struct pdf *p)
 /* Programs put file names and their own names into the title field. */
 static bool title_usable(const struct buf *t)
 {
-    static const char *const junk[] = {"microsoft ", "untitled", "powerpoint", "slide 1", "(anonymous)", "no title"};
+    static const char *const junk[] = {"microsoft ", "untitled",    "powerpoint",
+                                       "slide 1",    "(anonymous)", "no title"};
     for (size_t i = 0; i < sizeof junk / sizeof *junk; i++)
         if (strncasecmp(buf_str(t), junk[i], strlen(junk[i])) == 0)
             return false;
@@ -560,7 +581,8 @@ static bool title_usable(const struct buf *t)
     return t->len > 2 && !memchr(buf_str(t) + dot, '.', t->len - dot);
 }
 
-static enum sooth_status pdf_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status pdf_parse(const struct doc_input *in, struct builder *b,
+                                   struct sooth_error *err)
 {
     struct pdf_writer w = {.b = b};
     struct pdf_order order = {0};
@@ -573,7 +595,8 @@ static enum sooth_status pdf_parse(const struct doc_input *in, struct builder *b
         heads_count(&w);
         heads_mark(&w);
         for (size_t i = 0; i < w.pdf.lines.count; i++)
-            hyphens_count(&w.hyphens, line_text(&w, &w.pdf.lines.items[i]), w.pdf.lines.items[i].len);
+            hyphens_count(&w.hyphens, line_text(&w, &w.pdf.lines.items[i]),
+                          w.pdf.lines.items[i].len);
         sizes_find(&w);
         if (title_usable(&w.pdf.title))
             builder_title(b, w.pdf.title.data, w.pdf.title.len);
@@ -602,7 +625,8 @@ static int pdf_sniff(const unsigned char *data, size_t len)
     return memmem(data, len < 1024 ? len : 1024, "%PDF-", 5) != NULL ? 95 : 0;
 }
 
-static const char *const pdf_tool[] = {"pdftotext", "-bbox-layout", "-enc", "UTF-8", "-", "-", NULL};
+static const char *const pdf_tool[] = {"pdftotext", "-bbox-layout", "-enc", "UTF-8", "-", "-",
+                                       NULL};
 
 const struct docfmt docfmt_pdf = {
     .name = "pdf",

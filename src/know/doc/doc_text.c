@@ -1,9 +1,11 @@
 /* doc_text.c: plain text. Paragraphs end at blank lines; a first line by itself is the title.
  *
- * Mending wrapped lines: a text is hard-wrapped when the 95th percentile of its line widths, W, lies between 50 and
- * 110 columns (Han counts 2). A line end inside such a text is a mere wrap when the next word would not have fitted
- * before W (three columns of doubt); then it becomes a blank, or nothing between Han and inside a cut word. Where it would have fitted, the author broke the line
- * on purpose (verse, addresses, lists) and the break stays. Texts that are not wrapped keep every line end.
+ * Mending wrapped lines: a text is hard-wrapped when the 95th percentile of its line widths, W,
+ * lies between 50 and 110 columns (Han counts 2). A line end inside such a text is a mere wrap when
+ * the next word would not have fitted before W (three columns of doubt); then it becomes a blank,
+ * or nothing between Han and inside a cut word. Where it would have fitted, the author broke the
+ * line on purpose (verse, addresses, lists) and the break stays. Texts that are not wrapped keep
+ * every line end.
  *
  * Headings: only what is plain: a line underlined with = or -, "Chapter 3 ...", 第三章, 三、 */
 #include <ctype.h>
@@ -28,7 +30,8 @@ enum sooth_status docfmt_decode(const struct doc_input *in, struct builder *b, s
 {
     char name[32];
     size_t bad;
-    enum sooth_status s = encoding_decode(in->data, in->len, in->encoding, NULL, text, name, &bad, err);
+    enum sooth_status s =
+        encoding_decode(in->data, in->len, in->encoding, NULL, text, name, &bad, err);
     if (s != SOOTH_OK)
         return s;
     builder_encoding(b, name);
@@ -136,8 +139,8 @@ static unsigned heading_words(const struct line *l)
         return 0;
     for (unsigned i = 0; i < 5; i++) {
         size_t n = strlen(words[i]);
-        if (l->len > n && strncasecmp(l->s, words[i], n) == 0 && strchr("0123456789IVXLABC", l->s[n]) &&
-            !strchr(".,;:", l->s[l->len - 1]))
+        if (l->len > n && strncasecmp(l->s, words[i], n) == 0 &&
+            strchr("0123456789IVXLABC", l->s[n]) && !strchr(".,;:", l->s[l->len - 1]))
             return i < 2 ? 1 : i == 3 ? 3 : 2;
     }
     static const char digits[] = "一二三四五六七八九十";
@@ -145,13 +148,15 @@ static unsigned heading_words(const struct line *l)
     while (d + 3 <= l->len && memmem(digits, sizeof digits - 1, l->s + d, 3) != NULL)
         d += 3;
     if (d > 0 && d <= 9 && d + 3 < l->len && memcmp(l->s + d, "、", 3) == 0 && l->width <= 40)
-        return memmem(l->s, l->len, "。", 3) == NULL && memmem(l->s, l->len, "，", 3) == NULL ? 2 : 0;
+        return memmem(l->s, l->len, "。", 3) == NULL && memmem(l->s, l->len, "，", 3) == NULL ? 2
+                                                                                              : 0;
     if (memcmp(l->s, "第", 3) != 0)
         return 0;
     static const char units[][4] = {"编", "篇", "部", "章", "节", "卷"};
     for (size_t at = 3; at + 3 <= l->len && at < 20; at++)
         for (unsigned u = 0; u < 6; u++)
-            if (memcmp(l->s + at, units[u], 3) == 0 && !memmem(l->s, l->len, "。", 3) && !memmem(l->s, l->len, "，", 3))
+            if (memcmp(l->s + at, units[u], 3) == 0 && !memmem(l->s, l->len, "。", 3) &&
+                !memmem(l->s, l->len, "，", 3))
                 return u < 3 ? 1 : u == 4 ? 3 : 2;
     return 0;
 }
@@ -171,7 +176,8 @@ static void lines_join(const struct text *t, const struct line *a, const struct 
     if (!wrapped(a, next, t->width)) {
         builder_text(b, a->s, a->len);
         builder_text(b, "\n", 1);
-    } else if (a->len > 2 && a->s[a->len - 1] == '-' && isalpha((unsigned char)a->s[a->len - 2]) && c < 0x80 && isalpha((int)c)) {
+    } else if (a->len > 2 && a->s[a->len - 1] == '-' && isalpha((unsigned char)a->s[a->len - 2]) &&
+               c < 0x80 && isalpha((int)c)) {
         bool keep = hyphens_keep(&t->hyphens, a->s, a->len - 1, next->s, next->len);
         builder_text(b, a->s, keep ? a->len : a->len - 1);
     } else {
@@ -186,7 +192,8 @@ static void paragraph(const struct text *t, const struct line *lines, size_t cou
     struct builder *b = t->b;
     unsigned level;
     size_t i = 0;
-    if (count == 1 && b->blocks.count == 0 && lines[0].width <= 80 && !strchr(".,;", lines[0].s[lines[0].len - 1]))
+    if (count == 1 && b->blocks.count == 0 && lines[0].width <= 80 &&
+        !strchr(".,;", lines[0].s[lines[0].len - 1]))
         builder_title(b, lines[0].s, lines[0].len);
     if (count >= 2 && lines[0].len > 0 && underline(&lines[1], &level)) {
         builder_open(b, DOC_HEADING, level);
@@ -209,7 +216,8 @@ static void paragraph(const struct text *t, const struct line *lines, size_t cou
 
 enum { LINES_MAX = 400 }; /* a longer run of lines is cut into several blocks */
 
-static enum sooth_status text_parse(const struct doc_input *in, struct builder *b, struct sooth_error *err)
+static enum sooth_status text_parse(const struct doc_input *in, struct builder *b,
+                                    struct sooth_error *err)
 {
     struct buf text = BUF_INIT;
     enum sooth_status s = docfmt_decode(in, b, &text, err);

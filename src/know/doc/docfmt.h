@@ -1,4 +1,5 @@
-/* docfmt.h: the row of a format, and what a parser gets to read. One file a format, named doc_NAME.c. */
+/* docfmt.h: the row of a format, and what a parser gets to read. One file a format, named
+ * doc_NAME.c. */
 #ifndef KNOW_DOC_DOCFMT_H
 #define KNOW_DOC_DOCFMT_H
 #include <stdbool.h>
@@ -7,38 +8,42 @@
 #include "sooth/error.h"
 
 struct doc_input {
-    const char *name;              /* as the caller gave it; for its extension and for nothing else */
-    const unsigned char *data;     /* the whole file; for a format with a tool, what the tool printed */
+    const char *name;          /* as the caller gave it; for its extension and for nothing else */
+    const unsigned char *data; /* the whole file; for a format with a tool, what the tool printed */
     size_t len;
-    const char *encoding;          /* forced, or NULL */
+    const char *encoding; /* forced, or NULL */
 };
 
-/* Parsers run in the worker: they may be slow or fail, but read nothing but their input. Messages carry no path:
- * the caller puts it in front. */
+/* Parsers run in the worker: they may be slow or fail, but read nothing but their input. Messages
+ * carry no path: the caller puts it in front. */
 struct docfmt {
     const char *name;
-    const char *about;             /* half a line for listings */
-    const char *extensions;        /* lower case, blanks between: "htm html" */
-    bool zip;                      /* its files are ZIP archives */
+    const char *about;      /* half a line for listings */
+    const char *extensions; /* lower case, blanks between: "htm html" */
+    bool zip;               /* its files are ZIP archives */
     /* How sure the content alone makes it, 0..100; NULL = only by extension. */
     int (*sniff)(const unsigned char *data, size_t len);
-    enum sooth_status (*parse)(const struct doc_input *in, struct builder *b, struct sooth_error *err);
+    enum sooth_status (*parse)(const struct doc_input *in, struct builder *b,
+                               struct sooth_error *err);
     /* A program that turns the file (its standard input) into what parse reads; NULL for most. */
-    const char *const *tool;       /* argv, NULL-terminated */
-    const char *tool_package;      /* for the hint when it is missing */
+    const char *const *tool;  /* argv, NULL-terminated */
+    const char *tool_package; /* for the hint when it is missing */
     /* What the tool's complaint means; NULL when it has no special cases. */
     enum sooth_status (*tool_failed)(int exit_code, const char *complaint, struct sooth_error *err);
 };
 
-const struct docfmt *docfmt_find(const char *name);          /* NULL if there is none */
+const struct docfmt *docfmt_find(const char *name); /* NULL if there is none */
 bool docfmt_extension(const struct docfmt *f, const char *name);
-/* Content first where it is certain (a PDF named .txt), then the extension, then content that is only likely. */
+/* Content first where it is certain (a PDF named .txt), then the extension, then content that is
+ * only likely. */
 enum sooth_status docfmt_choose(const char *name, const unsigned char *data, size_t len,
                                 const struct docfmt **out, struct sooth_error *err);
 
 /* Shared by formats that hold another one: HTML inside EPUB and Markdown; text from bytes. */
-enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b, struct sooth_error *err);
-/* The input as UTF-8 in a fresh buf (any encoding, byte order mark removed), its encoding noted in b. */
+enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b,
+                                   struct sooth_error *err);
+/* The input as UTF-8 in a fresh buf (any encoding, byte order mark removed), its encoding noted in
+ * b. */
 enum sooth_status docfmt_decode(const struct doc_input *in, struct builder *b, struct buf *text,
                                 struct sooth_error *err);
 #endif

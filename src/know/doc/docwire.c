@@ -8,8 +8,9 @@
  *                   u32 pages    { u32 start, end, chars, string label }
  *                   u32 warnings { string }
  *
- * All integers little-endian. A worker that was taken over can write anything here, so the reader checks that
- * strings are UTF-8 without NUL, spans ascend inside the text on character boundaries, and indices point back. */
+ * All integers little-endian. A worker that was taken over can write anything here, so the reader
+ * checks that strings are UTF-8 without NUL, spans ascend inside the text on character boundaries,
+ * and indices point back. */
 #include "know/doc/docwire.h"
 #include <string.h>
 #include "core/base/alloc.h"
@@ -38,7 +39,8 @@ static void put_cstr(struct buf *b, const char *s)
     put_string(b, s, s == NULL ? 0 : strlen(s));
 }
 
-bool docwire_put(struct buf *out, enum sooth_status status, const struct document *d, const struct sooth_error *e)
+bool docwire_put(struct buf *out, enum sooth_status status, const struct document *d,
+                 const struct sooth_error *e)
 {
     buf_add(out, "sdoc", 4);
     put_u32(out, status);
@@ -87,7 +89,8 @@ static uint32_t get_u32(struct reader *r)
         r->bad = true;
         return 0;
     }
-    uint32_t v = (uint32_t)r->p[0] | (uint32_t)r->p[1] << 8 | (uint32_t)r->p[2] << 16 | (uint32_t)r->p[3] << 24;
+    uint32_t v = (uint32_t)r->p[0] | (uint32_t)r->p[1] << 8 | (uint32_t)r->p[2] << 16 |
+                 (uint32_t)r->p[3] << 24;
     r->p += 4;
     r->left -= 4;
     return v;
@@ -180,7 +183,8 @@ static void get_pages(struct reader *r, struct document *d)
         p->end = get_u32(r);
         p->chars = get_u32(r);
         p->label = get_string(r, &len);
-        r->bad = r->bad || p->start < after || p->end < p->start || !boundary(d, p->start) || !boundary(d, p->end);
+        r->bad = r->bad || p->start < after || p->end < p->start || !boundary(d, p->start) ||
+                 !boundary(d, p->end);
         after = p->end;
         d->empty_pages += p->chars == 0;
         d->page_count = i + 1;
@@ -211,7 +215,9 @@ static enum sooth_status get_error(struct reader *r, uint32_t status, struct soo
     size_t len;
     char *text = get_string(r, &len), *hint = get_string(r, &len);
     bool sound = !r->bad && text != NULL && status <= SOOTH_ERR_INTERNAL;
-    enum sooth_status s = r->nomem ? SOOTH_ERR_NOMEM : sound ? (enum sooth_status)status : SOOTH_ERR_INTERNAL;
+    enum sooth_status s = r->nomem ? SOOTH_ERR_NOMEM
+                          : sound  ? (enum sooth_status)status
+                                   : SOOTH_ERR_INTERNAL;
     err_set(err, s, "%s", sound ? text : "the parser's answer makes no sense");
     if (sound && hint != NULL && hint[0] != '\0')
         err_hint(err, "%s", hint);
@@ -220,7 +226,8 @@ static enum sooth_status get_error(struct reader *r, uint32_t status, struct soo
     return s;
 }
 
-enum sooth_status docwire_get(const unsigned char *data, size_t len, struct document *out, struct sooth_error *err)
+enum sooth_status docwire_get(const unsigned char *data, size_t len, struct document *out,
+                              struct sooth_error *err)
 {
     struct reader r = {data, len, false, false};
     memset(out, 0, sizeof *out);
@@ -250,5 +257,6 @@ enum sooth_status docwire_get(const unsigned char *data, size_t len, struct docu
     if (magic && !r.bad && !r.nomem && r.left == 0)
         return SOOTH_OK;
     document_release(out);
-    return r.nomem ? err_nomem(err) : err_set(err, SOOTH_ERR_INTERNAL, "the parser's answer makes no sense");
+    return r.nomem ? err_nomem(err)
+                   : err_set(err, SOOTH_ERR_INTERNAL, "the parser's answer makes no sense");
 }

@@ -1,9 +1,10 @@
 /* hyphen.c: does a hyphen at a line end belong to the word?
  *
- * The document itself knows best: if "well-known" occurs inside some line more often than "wellknown" the hyphen
- * stays, if "capabilities" does it goes. Without evidence it stays after a word that commonly begins compounds, after
- * an adverb in -ly, and in words that have a hyphen already; else it goes. It always stays before a capital or a
- * digit. English rules; other languages in Latin letters fare well enough with the document's evidence. */
+ * The document itself knows best: if "well-known" occurs inside some line more often than
+ * "wellknown" the hyphen stays, if "capabilities" does it goes. Without evidence it stays after a
+ * word that commonly begins compounds, after an adverb in -ly, and in words that have a hyphen
+ * already; else it goes. It always stays before a capital or a digit. English rules; other
+ * languages in Latin letters fare well enough with the document's evidence. */
 #include "know/doc/hyphen.h"
 #include <ctype.h>
 #include <string.h>
@@ -51,11 +52,14 @@ void hyphens_count(struct hyphens *h, const char *s, size_t len)
 static bool compound_start(const char *s, size_t len)
 {
     static const char *const starts[] = {
-        "well", "self", "non", "ex", "high", "low", "long", "short", "real", "open", "user", "so", "cross", "state",
-        "all", "half", "full", "right", "left", "first", "second", "third", "two", "three", "four", "five", "multi",
-        "single", "read", "time", "end", "built", "up", "out", "off", "on", "in", "by", "large", "small", "new",
-        "old", "fine", "ill", "ever", "free", "hand", "best", "better", "part", "one", "six", "ten", "twenty",
-        "thirty", "forty", "fifty", "mid", "quasi", "vice", "double", "zero", "wide", "far", "near",
+        "well",   "self",  "non",    "ex",     "high",  "low",   "long",   "short", "real",
+        "open",   "user",  "so",     "cross",  "state", "all",   "half",   "full",  "right",
+        "left",   "first", "second", "third",  "two",   "three", "four",   "five",  "multi",
+        "single", "read",  "time",   "end",    "built", "up",    "out",    "off",   "on",
+        "in",     "by",    "large",  "small",  "new",   "old",   "fine",   "ill",   "ever",
+        "free",   "hand",  "best",   "better", "part",  "one",   "six",    "ten",   "twenty",
+        "thirty", "forty", "fifty",  "mid",    "quasi", "vice",  "double", "zero",  "wide",
+        "far",    "near",
     };
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strlen(starts[i]) == len && strncasecmp(s, starts[i], len) == 0)
@@ -72,7 +76,8 @@ bool hyphens_keep(const struct hyphens *h, const char *a, size_t a_len, const ch
     while (tail < b_len && is_letter(b[tail]))
         tail++;
     size_t first = a_len - head;
-    if (tail == 0 || first == 0 || isupper((unsigned char)b[0]) || first > WORD_MAX || tail > WORD_MAX)
+    if (tail == 0 || first == 0 || isupper((unsigned char)b[0]) || first > WORD_MAX ||
+        tail > WORD_MAX)
         return true;
     uint64_t joined = 0, apart = 0;
     size_t n = word_lower(a + head, first, word);

@@ -3,6 +3,7 @@
 #define KNOW_DOC_JAIL_H
 #include <stdbool.h>
 
-bool jail_tools(void); /* no network, tracing, mounts, keys, new privileges; inherited by the tool */
+bool jail_tools(
+    void); /* no network, tracing, mounts, keys, new privileges; inherited by the tool */
 bool jail_close(void); /* memory and already open descriptors only; for good */
 #endif

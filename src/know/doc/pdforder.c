@@ -1,29 +1,38 @@
-/* pdforder.c: in which order the lines of a page are read: columns one after the other, tables row by row.
+/* pdforder.c: in which order the lines of a page are read: columns one after the other, tables row
+ * by row.
  *
- * Recursive XY cut (Nagy and Seth 1984) in a form that does not tear columns apart. Lines are sorted into bands
- * (lines that overlap in height); consecutive bands form a zone while a vertical gutter runs through all of them:
+ * Recursive XY cut (Nagy and Seth 1984) in a form that does not tear columns apart. Lines are
+ * sorted into bands (lines that overlap in height); consecutive bands form a zone while a vertical
+ * gutter runs through all of them:
  *
  *   =========== title ===========      band 1: no gutter         -> a zone of one column
- *   left left left   right right       bands 2..n: the gutter    -> a zone of two columns, each cut again
- *   left left        right right          runs through all
+ *   left left left   right right       bands 2..n: the gutter    -> a zone of two columns
+ *   left left        right right          runs through all      (each is cut again)
  *   left left left
  *   =========== caption =========      the gutter ends           -> next zone
  *
- * A zone with gutters is a table rather than columns of prose when one of its columns is narrow text (under 22
- * columns of letters a line); two halves of a page cut down the middle over much of its height are always prose.
- * In a table a band is a row; a band with an empty first cell close under the row before continues its cells.
- * Bullets and numbers that stand apart from their text are no column of a table.
+ * A zone with gutters is a table rather than columns of prose when one of its columns is narrow
+ * text (under 22 columns of letters a line); two halves of a page cut down the middle over much of
+ * its height are always prose. In a table a band is a row; a band with an empty first cell close
+ * under the row before continues its cells. Bullets and numbers that stand apart from their text
+ * are no column of a table.
  *
- * Rotated lines come last. Left out: text that runs around a picture, tables with cells centred over many rows. */
+ * Rotated lines come last. Left out: text that runs around a picture, tables with cells centred
+ * over many rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "know/doc/pdfpage.h"
 
-enum { GUTTERS_MAX = 24, DEPTH_MAX = 12, CUT_MAX = 2000 /* lines; more on one page are only sorted */ };
+enum {
+    GUTTERS_MAX = 24,
+    DEPTH_MAX = 12,
+    CUT_MAX = 2000 /* lines; more on one page are only sorted */
+};
 #define PROSE_WIDE 22
-/* In letter heights. Lines are already cut at wide gaps only; what is left of a gap between many may be narrow. */
+/* In letter heights. Lines are already cut at wide gaps only; what is left of a gap between many
+ * may be narrow. */
 #define GUTTER_LEAST 0.6f
 
 struct gap {
@@ -84,7 +93,8 @@ static int by_start(const void *a, const void *b)
     return (x[0] > y[0]) - (x[0] < y[0]);
 }
 
-/* The end of the band that starts at lines[i]: lines whose middle lies above the bottom of those before. */
+/* The end of the band that starts at lines[i]: lines whose middle lies above the bottom of those
+ * before. */
 static size_t band_end(const struct cut *c, const uint32_t *lines, size_t i, size_t n)
 {
     float bottom = line_of(c, lines[i])->box.y1 - 0.3f * line_of(c, lines[i])->size;
@@ -124,7 +134,8 @@ static size_t column_of(const struct gutters *g, const struct pdf_line *l)
     return k;
 }
 
-/* Lines are already cut at wide gaps only; what is left of a gap between many lines may be narrow. */
+/* Lines are already cut at wide gaps only; what is left of a gap between many lines may be
+ * narrow. */
 #define GUTTER_LEAST 0.6f
 
 /* ---- zones ---- */
@@ -141,9 +152,10 @@ static bool marker(const struct cut *c, uint32_t i)
     return strchr("-*+o", s[0]) != NULL ? l->len == 1 : strchr(".)]:", last) != NULL;
 }
 
-/* Mean width of the lines of each column; false when the first column holds nothing but list markers. */
-static bool zone_measure(const struct cut *c, const struct gutters *g, const uint32_t *lines, size_t n,
-                         float mean[GUTTERS_MAX + 1])
+/* Mean width of the lines of each column; false when the first column holds nothing but list
+ * markers. */
+static bool zone_measure(const struct cut *c, const struct gutters *g, const uint32_t *lines,
+                         size_t n, float mean[GUTTERS_MAX + 1])
 {
     size_t count[GUTTERS_MAX + 1] = {0}, marks = 0;
     for (size_t k = 0; k <= g->count; k++)
@@ -159,7 +171,8 @@ static bool zone_measure(const struct cut *c, const struct gutters *g, const uin
     return marks < count[0] || g->count > 1;
 }
 
-static bool zone_is_table(const struct cut *c, const struct gutters *g, const uint32_t *lines, size_t n)
+static bool zone_is_table(const struct cut *c, const struct gutters *g, const uint32_t *lines,
+                          size_t n)
 {
     float mean[GUTTERS_MAX + 1], top = 1e9f, bottom = 0, middle = (g->at[0].x0 + g->at[0].x1) / 2;
     size_t narrow = 0;
@@ -171,8 +184,8 @@ static bool zone_is_table(const struct cut *c, const struct gutters *g, const ui
         top = fminf(top, line_of(c, lines[i])->box.y0);
         bottom = fmaxf(bottom, line_of(c, lines[i])->box.y1);
     }
-    bool halves = g->count == 1 && fabsf(middle / c->sheet->width - 0.5f) < 0.06f && mean[0] + mean[1] > 40 &&
-                  bottom - top > 0.35f * c->sheet->height;
+    bool halves = g->count == 1 && fabsf(middle / c->sheet->width - 0.5f) < 0.06f &&
+                  mean[0] + mean[1] > 40 && bottom - top > 0.35f * c->sheet->height;
     return narrow > 0 && !halves;
 }
 
@@ -207,7 +220,8 @@ static void rows_emit(struct cut *c, const struct gutters *g, uint32_t *lines, s
     step_add(c, PDF_END, 0, 0);
 }
 
-/* Text above the first and below the last band that has several cells only happens to stop short of the gutter. */
+/* Text above the first and below the last band that has several cells only happens to stop short of
+ * the gutter. */
 static void table_emit(struct cut *c, const struct gutters *g, uint32_t *lines, size_t n)
 {
     size_t from = n, to = 0;
@@ -250,7 +264,8 @@ static void column_emit(struct cut *c, uint32_t *lines, size_t n)
 static void set_emit(struct cut *c, uint32_t *lines, size_t n, unsigned depth);
 
 /* The columns of a zone, left to right, each cut again. */
-static void columns_emit(struct cut *c, const struct gutters *g, uint32_t *lines, size_t n, unsigned depth)
+static void columns_emit(struct cut *c, const struct gutters *g, uint32_t *lines, size_t n,
+                         unsigned depth)
 {
     uint32_t *part = mem_array(n, sizeof *part);
     if (part == NULL) {
@@ -290,25 +305,28 @@ static float gutters_width(const struct gutters *g)
     return sum;
 }
 
-/* Does the band [i, end) go on with the zone [from, i), whose gutters are `zone`? `both` gets those of the two together.
- * A zone of one column takes in a band whose own gap the next band does not share: a stretched line of prose. */
-static bool band_joins(struct cut *c, const uint32_t *lines, size_t from, size_t i, size_t end, size_t n,
-                       const struct gutters *zone, struct gutters *both)
+/* Does the band [i, end) go on with the zone [from, i), whose gutters are `zone`? `both` gets those
+ * of the two together. A zone of one column takes in a band whose own gap the next band does not
+ * share: a stretched line of prose. */
+static bool band_joins(struct cut *c, const uint32_t *lines, size_t from, size_t i, size_t end,
+                       size_t n, const struct gutters *zone, struct gutters *both)
 {
     struct gutters own, next, ahead;
     gutters_find(c, lines + from, end - from, both);
     gutters_find(c, lines + i, end - i, &own);
     if (zone->count > 0)
         return both->count > 0 && (own.count > 0 || both->count >= zone->count);
-    if (end == n || (own.count > 0 && both->count >= own.count && gutters_width(both) > gutters_width(&own) / 2))
+    if (end == n || (own.count > 0 && both->count >= own.count &&
+                     gutters_width(both) > gutters_width(&own) / 2))
         return true;
     size_t stop = band_end(c, lines, end, n);
     gutters_find(c, lines + end, stop - end, &next);
     gutters_find(c, lines + i, stop - i, &ahead);
-    bool beside = line_of(c, lines[end])->box.y0 < line_of(c, lines[i])->box.y1; /* columns out of step */
+    bool beside = line_of(c, lines[end])->box.y0 <
+                  line_of(c, lines[i])->box.y1; /* columns out of step */
     if (own.count > 0)
-        return (next.count == 0 && gutters_width(&ahead) < 3 * c->p->body) || ahead.count < both->count ||
-               gutters_width(&ahead) <= gutters_width(both);
+        return (next.count == 0 && gutters_width(&ahead) < 3 * c->p->body) ||
+               ahead.count < both->count || gutters_width(&ahead) <= gutters_width(both);
     return ahead.count == 0 || both->count > 0 || !beside;
 }
 

@@ -1,14 +1,17 @@
 /* pdfpage.c: reading what `pdftotext -bbox-layout` prints:
  *
- *   <title>T</title> ... <page width="612.0" height="792.0"> <flow> <block xMin=...> <line xMin=...>
+ *   <title>T</title> ... <page width="612.0" height="792.0"> <flow> <block xMin=...> <line
+ *       xMin=...>
  *     <word xMin="51.61" yMin="56.98" xMax="102.39" yMax="76.73">Rcpp</word> ...
  *
- * one element a line. The words and their lines are taken; the tool's own order of blocks is not, since it puts the
- * second column first on some pages and reads tables column by column (pdforder.c does better).
+ * one element a line. The words and their lines are taken; the tool's own order of blocks is not,
+ * since it puts the second column first on some pages and reads tables column by column (pdforder.c
+ * does better).
  *
- * A line is cut where the gap is wider than a letter is high: the cells of a table row often share a line. Within it
- * a blank is due where the gap is more than a tenth of the letter height (footnote signs and changes of font have
- * none), between two Han characters only where it is nearly a character wide: justified Chinese is stretched. */
+ * A line is cut where the gap is wider than a letter is high: the cells of a table row often share
+ * a line. Within it a blank is due where the gap is more than a tenth of the letter height
+ * (footnote signs and changes of font have none), between two Han characters only where it is
+ * nearly a character wide: justified Chinese is stretched. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +57,8 @@ static bool number(const char *s, const char *end, const char *name, float *out)
 static bool box_read(const char *s, const char *end, struct pdf_box *b)
 {
     return number(s, end, "xMin=\"", &b->x0) && number(s, end, "yMin=\"", &b->y0) &&
-           number(s, end, "xMax=\"", &b->x1) && number(s, end, "yMax=\"", &b->y1) && b->x1 >= b->x0 && b->y1 >= b->y0;
+           number(s, end, "xMax=\"", &b->x1) && number(s, end, "yMax=\"", &b->y1) &&
+           b->x1 >= b->x0 && b->y1 >= b->y0;
 }
 
 static void unescape(struct buf *out, const char *s, size_t len)
@@ -63,10 +67,15 @@ static void unescape(struct buf *out, const char *s, size_t len)
         const char *name;
         size_t len;
         char c;
-    } entities[] = {{"&amp;", 5, '&'}, {"&lt;", 4, '<'}, {"&gt;", 4, '>'}, {"&quot;", 6, '"'}, {"&apos;", 6, '\''}};
+    } entities[] = {{"&amp;", 5, '&'},
+                    {"&lt;", 4, '<'},
+                    {"&gt;", 4, '>'},
+                    {"&quot;", 6, '"'},
+                    {"&apos;", 6, '\''}};
     for (size_t i = 0; i < len;) {
         size_t k = 0;
-        while (k < 5 && (len - i < entities[k].len || memcmp(s + i, entities[k].name, entities[k].len) != 0))
+        while (k < 5 &&
+               (len - i < entities[k].len || memcmp(s + i, entities[k].name, entities[k].len) != 0))
             k++;
         buf_putc(out, k < 5 ? entities[k].c : s[i]);
         i += k < 5 ? entities[k].len : 1;
@@ -164,7 +173,8 @@ static void line_end(struct reader *r)
         float size = fmaxf(heights[n / 2], 0.1f);
         mem_free(heights);
         for (size_t from = 0, i = 1; i <= n; i++) {
-            if (i == n || r->words.items[i].box.x0 - r->words.items[i - 1].box.x1 > CUT_GAP * size) {
+            if (i == n ||
+                r->words.items[i].box.x0 - r->words.items[i - 1].box.x1 > CUT_GAP * size) {
                 line_make(r, from, i, size);
                 from = i;
             }

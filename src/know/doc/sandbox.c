@@ -1,22 +1,22 @@
 /* sandbox.c: the worker process that parses one file, and the parent's half of it.
  *
- *   parent                                       worker ("sooth-doc-worker", this same program executed again)
- *   opens the file, makes a memfd and a pipe
- *   posix_spawn(/proc/self/exe) ---------------> the constructor below sees its name and takes over before main
- *   waits for the pipe to close, or the clock    limits memory, processor time, file size, core
- *                                                filter 1: no network, no tracing, no mounts ...
- *                                                runs the format's tool, if any, under the same limits
- *                                                filter 2: nothing but memory and the open descriptors
- *                                                parses, writes the document to the memfd, ends
- *   kills what is left, checks and reads the memfd
+ *   parent                                 worker ("sooth-doc-worker", this program once more)
+ *   opens the file, makes a memfd, a pipe
+ *   posix_spawn(/proc/self/exe) ---------> the constructor below takes over before main
+ *   waits for the pipe or the clock        limits memory, processor time, file size, core
+ *                                          filter 1: no network, no tracing, no mounts ...
+ *                                          runs the format's tool, if any, under the same limits
+ *                                          filter 2: only memory and open descriptors
+ *                                          parses, writes the document to the memfd, ends
+ *   kills what is left, reads the memfd
  *
- * Executing anew instead of a bare fork: a program with threads may not run ordinary code after fork (another
- * thread may hold the lock of the allocator or of ICU), and a worker that starts empty holds none of the parent's
- * memory: no keys, no other documents. The answer travels in memory, so the parent reads nothing while the worker
- * lives and cannot be stalled by it.
+ * Executing anew instead of a bare fork: a program with threads may not run ordinary code after
+ * fork (another thread may hold the lock of the allocator or of ICU), and a worker that starts
+ * empty holds none of the parent's memory: no keys, no other documents. The answer travels in
+ * memory, so the parent reads nothing while the worker lives and cannot be stalled by it.
  *
- * Left out: user namespaces (not available everywhere) and a worker that serves several files (one hostile file
- * could then speak for the next). */
+ * Left out: user namespaces (not available everywhere) and a worker that serves several files (one
+ * hostile file could then speak for the next). */
 #include "know/doc/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,8 @@ enum { ARG_NAME = 1, ARG_ENCODING, ARG_FORMAT, ARG_MEMORY, ARG_SECONDS, ARG_COUN
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
 #define SANITIZED 1
 #endif
 #endif
@@ -57,8 +58,8 @@ enum { ARG_NAME = 1, ARG_ENCODING, ARG_FORMAT, ARG_MEMORY, ARG_SECONDS, ARG_COUN
 
 /* ---- the worker ---- */
 
-static enum sooth_status parse_with(const struct docfmt *f, const struct doc_input *in, struct document *out,
-                                    struct sooth_error *err)
+static enum sooth_status parse_with(const struct docfmt *f, const struct doc_input *in,
+                                    struct document *out, struct sooth_error *err)
 {
     struct builder b;
     builder_init(&b);
@@ -71,8 +72,9 @@ static enum sooth_status parse_with(const struct docfmt *f, const struct doc_inp
     return s;
 }
 
-static enum sooth_status format_pick(const char *name, const void *data, size_t len, const char *format,
-                                     const struct docfmt **f, struct sooth_error *err)
+static enum sooth_status format_pick(const char *name, const void *data, size_t len,
+                                     const char *format, const struct docfmt **f,
+                                     struct sooth_error *err)
 {
     if (format == NULL)
         return docfmt_choose(name, data, len, f, err);
@@ -80,8 +82,9 @@ static enum sooth_status format_pick(const char *name, const void *data, size_t 
     return *f != NULL ? SOOTH_OK : err_set(err, SOOTH_ERR_ARG, "unknown format '%s'", format);
 }
 
-enum sooth_status sandbox_parse_here(const char *name, const void *data, size_t len, const char *encoding,
-                                     const char *format, struct document *out, struct sooth_error *err)
+enum sooth_status sandbox_parse_here(const char *name, const void *data, size_t len,
+                                     const char *encoding, const char *format, struct document *out,
+                                     struct sooth_error *err)
 {
     const struct docfmt *f;
     memset(out, 0, sizeof *out);
@@ -132,12 +135,15 @@ static int tool_spawn(const struct docfmt *f, int out, int complain, pid_t *pid)
 }
 
 /* Runs the format's program on the input; *text becomes what it printed. */
-static enum sooth_status tool_run(const struct docfmt *f, struct doc_input *in, struct sooth_error *err)
+static enum sooth_status tool_run(const struct docfmt *f, struct doc_input *in,
+                                  struct sooth_error *err)
 {
-    int out = memfd_create("tool", MFD_CLOEXEC), complain = memfd_create("complaint", MFD_CLOEXEC), status;
+    int out = memfd_create("tool", MFD_CLOEXEC), complain = memfd_create("complaint", MFD_CLOEXEC),
+        status;
     pid_t pid;
     if (out < 0 || complain < 0)
-        return err_set(err, SOOTH_ERR_IO, "cannot make room for '%s': %s", f->tool[0], strerror(errno));
+        return err_set(err, SOOTH_ERR_IO, "cannot make room for '%s': %s", f->tool[0],
+                       strerror(errno));
     int rc = tool_spawn(f, out, complain, &pid);
     if (rc != 0) {
         err_set(err, SOOTH_ERR_UNSUPPORTED, "cannot run '%s': %s", f->tool[0], strerror(rc));
@@ -153,22 +159,27 @@ static enum sooth_status tool_run(const struct docfmt *f, struct doc_input *in, 
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
         return f->tool_failed(WEXITSTATUS(status), line, err);
     if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGXFSZ))
-        return err_set(err, SOOTH_ERR_LIMIT, "'%s' went over its limit of time or size", f->tool[0]);
+        return err_set(err, SOOTH_ERR_LIMIT, "'%s' went over its limit of time or size",
+                       f->tool[0]);
     if (!WIFEXITED(status))
-        return err_set(err, SOOTH_ERR_FORMAT, "'%s' broke down on it (signal %d)", f->tool[0], WTERMSIG(status));
+        return err_set(err, SOOTH_ERR_FORMAT, "'%s' broke down on it (signal %d)", f->tool[0],
+                       WTERMSIG(status));
     in->data = fd_map(out, &in->len);
-    return in->data != NULL ? SOOTH_OK : err_set(err, SOOTH_ERR_IO, "cannot read what '%s' printed", f->tool[0]);
+    return in->data != NULL
+               ? SOOTH_OK
+               : err_set(err, SOOTH_ERR_IO, "cannot read what '%s' printed", f->tool[0]);
 }
 
 static enum sooth_status worker_parse(char **argv, struct document *out, struct sooth_error *err)
 {
-    struct doc_input in = {argv[ARG_NAME], NULL, 0, argv[ARG_ENCODING][0] ? argv[ARG_ENCODING] : NULL};
+    struct doc_input in = {argv[ARG_NAME], NULL, 0,
+                           argv[ARG_ENCODING][0] ? argv[ARG_ENCODING] : NULL};
     in.data = fd_map(FD_INPUT, &in.len);
     if (in.data == NULL)
         return err_set(err, SOOTH_ERR_IO, "cannot map it: %s", strerror(errno));
     const struct docfmt *f;
-    enum sooth_status s = format_pick(in.name, in.data, in.len, argv[ARG_FORMAT][0] ? argv[ARG_FORMAT] : NULL,
-                                      &f, err);
+    enum sooth_status s = format_pick(in.name, in.data, in.len,
+                                      argv[ARG_FORMAT][0] ? argv[ARG_FORMAT] : NULL, &f, err);
     if (s == SOOTH_OK && f->tool != NULL)
         s = tool_run(f, &in, err);
     if (s != SOOTH_OK)
@@ -215,8 +226,9 @@ static int worker_main(char **argv)
     struct sooth_error err = {SOOTH_OK, "", ""};
     struct document d = {0};
     struct buf answer = BUF_INIT;
-    enum sooth_status s = !SANITIZED && !jail_tools() ? err_set(&err, SOOTH_ERR_IO, "cannot close the parser in")
-                                                      : worker_parse(argv, &d, &err);
+    enum sooth_status s = !SANITIZED && !jail_tools()
+                              ? err_set(&err, SOOTH_ERR_IO, "cannot close the parser in")
+                              : worker_parse(argv, &d, &err);
     bool put = docwire_put(&answer, s, &d, &err);
     if (!put) {
         buf_release(&answer);
@@ -227,7 +239,8 @@ static int worker_main(char **argv)
     return put && write_all(FD_OUTPUT, answer.data, answer.len) ? 0 : 1;
 }
 
-/* Runs before main in every program that links the library; anything but a worker goes on at once. */
+/* Runs before main in every program that links the library; anything but a worker goes on at
+ * once. */
 __attribute__((constructor)) static void worker_check(int argc, char **argv)
 {
     if (argc == ARG_COUNT && strcmp(argv[0], WORKER_NAME) == 0)
@@ -259,8 +272,8 @@ static int worker_actions(posix_spawn_file_actions_t *fa, const int fds[3])
 /* Keeps what the dynamic linker, the tool's search and the sanitizers need; secrets stay behind. */
 static void environ_thin(char *out[16])
 {
-    static const char *const keep[] = {"PATH=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-                                       "TSAN_OPTIONS=", "LSAN_OPTIONS="};
+    static const char *const keep[] = {"PATH=",          "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+                                       "UBSAN_OPTIONS=", "TSAN_OPTIONS=",    "LSAN_OPTIONS="};
     size_t n = 0;
     static char lang[] = "LC_ALL=C.UTF-8";
     out[n++] = lang;
@@ -276,8 +289,13 @@ static int worker_spawn(const struct sandbox_job *job, const int fds[3], pid_t *
     char memory[24], seconds[24], name0[] = WORKER_NAME, *env[16];
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)job->max_memory);
     snprintf(seconds, sizeof seconds, "%u", job->max_seconds);
-    const char *argv[ARG_COUNT + 1] = {name0, job->name, job->encoding ? job->encoding : "",
-                                       job->format ? job->format : "", memory, seconds, NULL};
+    const char *argv[ARG_COUNT + 1] = {name0,
+                                       job->name,
+                                       job->encoding ? job->encoding : "",
+                                       job->format ? job->format : "",
+                                       memory,
+                                       seconds,
+                                       NULL};
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
     sigset_t none, all;
@@ -287,7 +305,8 @@ static int worker_spawn(const struct sandbox_job *job, const int fds[3], pid_t *
     int rc = posix_spawnattr_init(&attr);
     if (rc != 0)
         return rc;
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                        POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
     rc = worker_actions(&fa, fds);
@@ -329,20 +348,23 @@ static enum sooth_status answer_read(int fd, struct document *out, struct sooth_
     return s;
 }
 
-static enum sooth_status worker_verdict(int status, const struct sandbox_job *job, struct sooth_error *err)
+static enum sooth_status worker_verdict(int status, const struct sandbox_job *job,
+                                        struct sooth_error *err)
 {
     if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
         return err_set(err, SOOTH_ERR_LIMIT, "parsing took more than %u seconds", job->max_seconds);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
         return err_set(err, SOOTH_ERR_IO, "it became shorter while it was read");
     if (WIFSIGNALED(status))
-        return err_set(err, SOOTH_ERR_FORMAT, "the parser broke down on it (signal %d)", WTERMSIG(status));
+        return err_set(err, SOOTH_ERR_FORMAT, "the parser broke down on it (signal %d)",
+                       WTERMSIG(status));
     return err_set(err, SOOTH_ERR_NOMEM, "the parser could not finish within %llu MiB",
                    (unsigned long long)(job->max_memory >> 20));
 }
 
-static enum sooth_status sandbox_drive(const struct sandbox_job *job, int input, int output, int pipe_fds[2],
-                                       struct document *out, struct sooth_error *err)
+static enum sooth_status sandbox_drive(const struct sandbox_job *job, int input, int output,
+                                       int pipe_fds[2], struct document *out,
+                                       struct sooth_error *err)
 {
     const int fds[3] = {input, output, pipe_fds[1]};
     pid_t pid;
@@ -357,17 +379,20 @@ static enum sooth_status sandbox_drive(const struct sandbox_job *job, int input,
     siginfo_t ended;
     while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
         continue;
-    kill(-pid, SIGKILL); /* a tool that outlived its worker; the zombie still holds the group's number */
+    kill(-pid,
+         SIGKILL); /* a tool that outlived its worker; the zombie still holds the group's number */
     while ((rc = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
         continue;
     if (!in_time)
         return err_set(err, SOOTH_ERR_LIMIT, "parsing took more than %u seconds", job->max_seconds);
-    if (rc > 0 && status != 0) /* rc < 0: the program ignores SIGCHLD; then the answer alone decides */
+    if (rc > 0 &&
+        status != 0) /* rc < 0: the program ignores SIGCHLD; then the answer alone decides */
         return worker_verdict(status, job, err);
     return answer_read(output, out, err);
 }
 
-enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out, struct sooth_error *err)
+enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out,
+                              struct sooth_error *err)
 {
     int pipe_low[2] = {-1, -1}, pipe_fds[2];
     int memfd = memfd_create("document", MFD_CLOEXEC);

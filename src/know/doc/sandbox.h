@@ -1,4 +1,5 @@
-/* sandbox.h: one file parsed in a process of its own. See sandbox.c and docs/decisions/sandbox.md. */
+/* sandbox.h: one file parsed in a process of its own. See sandbox.c and
+ * docs/decisions/sandbox.md. */
 #ifndef KNOW_DOC_SANDBOX_H
 #define KNOW_DOC_SANDBOX_H
 #include "know/doc/doc.h"
@@ -13,8 +14,11 @@ struct sandbox_job {
 };
 
 /* Runs the worker, waits for it, reads its answer. Messages carry no path. */
-enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out, struct sooth_error *err);
-/* What the worker does, without being one: for fuzz targets and tests, and for formats without a tool only. */
-enum sooth_status sandbox_parse_here(const char *name, const void *data, size_t len, const char *encoding,
-                                     const char *format, struct document *out, struct sooth_error *err);
+enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out,
+                              struct sooth_error *err);
+/* What the worker does, without being one: for fuzz targets and tests, and for formats without a
+ * tool only. */
+enum sooth_status sandbox_parse_here(const char *name, const void *data, size_t len,
+                                     const char *encoding, const char *format, struct document *out,
+                                     struct sooth_error *err);
 #endif

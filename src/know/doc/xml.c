@@ -15,7 +15,8 @@ bool xml_attribute(struct xml *x, const char *name, char *out, size_t size)
     bool found = false;
     if (xmlTextReaderMoveToFirstAttribute(x->reader) == 1) {
         do {
-            const xmlChar *local = xmlTextReaderConstLocalName(x->reader), *value = xmlTextReaderConstValue(x->reader);
+            const xmlChar *local = xmlTextReaderConstLocalName(x->reader),
+                          *value = xmlTextReaderConstValue(x->reader);
             if (local && value && strcmp((const char *)local, name) == 0) {
                 size_t n = strlen((const char *)value);
                 n = n < size ? n : size - 1;
@@ -29,7 +30,8 @@ bool xml_attribute(struct xml *x, const char *name, char *out, size_t size)
     return found;
 }
 
-static void quiet(void *user, const char *text, xmlParserSeverities severity, xmlTextReaderLocatorPtr where)
+static void quiet(void *user, const char *text, xmlParserSeverities severity,
+                  xmlTextReaderLocatorPtr where)
 {
 }
 
@@ -59,19 +61,23 @@ static bool deliver(struct xml *x, xml_fn *fn, void *user)
     }
 }
 
-enum sooth_status xml_walk(const char *data, size_t len, xml_fn *fn, void *user, struct sooth_error *err)
+enum sooth_status xml_walk(const char *data, size_t len, xml_fn *fn, void *user,
+                           struct sooth_error *err)
 {
     int rc = 1;
     if (len > INT32_MAX)
         return err_set(err, SOOTH_ERR_LIMIT, "an XML part of over 2 GiB");
-    struct xml x = {xmlReaderForMemory(data, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_COMPACT)};
+    struct xml x = {xmlReaderForMemory(data, (int)len, NULL, NULL,
+                                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+                                           XML_PARSE_COMPACT)};
     if (!x.reader)
         return err_nomem(err);
     xmlTextReaderSetErrorHandler(x.reader, quiet, NULL);
     enum sooth_status s = SOOTH_OK;
     while (!s && (rc = xmlTextReaderRead(x.reader)) == 1) {
         if (xmlTextReaderNodeType(x.reader) == XML_READER_TYPE_DOCUMENT_TYPE)
-            s = err_set(err, SOOTH_ERR_FORMAT, "it declares a document type of its own, which is not read");
+            s = err_set(err, SOOTH_ERR_FORMAT,
+                        "it declares a document type of its own, which is not read");
         else if (xmlTextReaderDepth(x.reader) > DEPTH_MAX)
             s = err_set(err, SOOTH_ERR_LIMIT, "its XML is nested deeper than %d", DEPTH_MAX);
         else if (!deliver(&x, fn, user))

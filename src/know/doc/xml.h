@@ -7,7 +7,8 @@
 
 struct xml;
 enum xml_event { XML_OPEN, XML_CLOSE, XML_TEXT };
-/* Called for each event; name is the local name ("p" of "w:p"), or the text. False ends the walk early. */
+/* Called for each event; name is the local name ("p" of "w:p"), or the text. False ends the walk
+ * early. */
 struct xml_view {
     enum xml_event event;
     const char *name;
@@ -17,7 +18,9 @@ struct xml_view {
     struct xml *xml; /* for xml_attribute */
 };
 typedef bool xml_fn(void *user, const struct xml_view *v);
-enum sooth_status xml_walk(const char *data, size_t len, xml_fn *fn, void *user, struct sooth_error *err);
-/* The value of the open element's attribute by local name, copied to out (cut at size - 1); false when absent. */
+enum sooth_status xml_walk(const char *data, size_t len, xml_fn *fn, void *user,
+                           struct sooth_error *err);
+/* The value of the open element's attribute by local name, copied to out (cut at size - 1); false
+ * when absent. */
 bool xml_attribute(struct xml *x, const char *name, char *out, size_t size);
 #endif

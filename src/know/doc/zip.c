@@ -17,7 +17,8 @@ static enum sooth_status bomb(struct sooth_error *err, const char *what)
     return err_set(err, SOOTH_ERR_LIMIT, "its archive unpacks to too much (%s)", what);
 }
 
-static enum sooth_status entry_read(struct archive *a, struct buf *out, size_t packed, size_t *all, struct sooth_error *err)
+static enum sooth_status entry_read(struct archive *a, struct buf *out, size_t packed, size_t *all,
+                                    struct sooth_error *err)
 {
     const void *block;
     size_t size;
@@ -36,7 +37,8 @@ static enum sooth_status entry_read(struct archive *a, struct buf *out, size_t p
     return rc == ARCHIVE_EOF ? SOOTH_OK : err_set(err, SOOTH_ERR_FORMAT, "its archive is damaged");
 }
 
-static enum sooth_status walk(struct archive *a, size_t packed, bool (*want)(const char *), struct zip *out, struct sooth_error *err)
+static enum sooth_status walk(struct archive *a, size_t packed, bool (*want)(const char *),
+                              struct zip *out, struct sooth_error *err)
 {
     struct archive_entry *e;
     size_t count = 0, all = 0;
@@ -48,7 +50,8 @@ static enum sooth_status walk(struct archive *a, size_t packed, bool (*want)(con
         if (!name || archive_entry_filetype(e) != AE_IFREG || !want(name))
             continue;
         struct zip_entry entry = {.name = mem_strdup(name)};
-        enum sooth_status s = entry.name ? entry_read(a, &entry.data, packed, &all, err) : err_nomem(err);
+        enum sooth_status s = entry.name ? entry_read(a, &entry.data, packed, &all, err)
+                                         : err_nomem(err);
         if (s || !vec_push(&out->entries, entry)) {
             mem_free(entry.name);
             buf_release(&entry.data);
@@ -58,15 +61,17 @@ static enum sooth_status walk(struct archive *a, size_t packed, bool (*want)(con
     return rc == ARCHIVE_EOF ? SOOTH_OK : err_set(err, SOOTH_ERR_FORMAT, "its archive is damaged");
 }
 
-enum sooth_status zip_read(const unsigned char *data, size_t len, bool (*want)(const char *name), struct zip *out, struct sooth_error *err)
+enum sooth_status zip_read(const unsigned char *data, size_t len, bool (*want)(const char *name),
+                           struct zip *out, struct sooth_error *err)
 {
     struct archive *a = archive_read_new();
     memset(out, 0, sizeof *out);
     if (!a)
         return err_nomem(err);
     archive_read_support_format_zip(a);
-    enum sooth_status s = archive_read_open_memory(a, data, len) == ARCHIVE_OK ? walk(a, len, want, out, err)
-                                                                               : err_set(err, SOOTH_ERR_FORMAT, "it is no ZIP archive");
+    enum sooth_status s = archive_read_open_memory(a, data, len) == ARCHIVE_OK
+                              ? walk(a, len, want, out, err)
+                              : err_set(err, SOOTH_ERR_FORMAT, "it is no ZIP archive");
     archive_read_free(a);
     if (s)
         zip_release(out);
@@ -92,5 +97,6 @@ void zip_release(struct zip *z)
 
 bool zip_mentions(const unsigned char *data, size_t len, const char *name)
 {
-    return len > 30 && memcmp(data, "PK\3\4", 4) == 0 && memmem(data, len, name, strlen(name)) != NULL;
+    return len > 30 && memcmp(data, "PK\3\4", 4) == 0 &&
+           memmem(data, len, name, strlen(name)) != NULL;
 }

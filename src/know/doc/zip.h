@@ -1,4 +1,5 @@
-/* zip.h: the entries of a ZIP container (DOCX, ODT, EPUB) in memory, under caps on what really comes out. */
+/* zip.h: the entries of a ZIP container (DOCX, ODT, EPUB) in memory, under caps on what really
+ * comes out. */
 #ifndef KNOW_DOC_ZIP_H
 #define KNOW_DOC_ZIP_H
 #include <stdbool.h>
@@ -15,9 +16,11 @@ struct zip {
     VEC(struct zip_entry) entries;
 };
 
-/* Unpacks the entries that `want` accepts. Caps: 64 MiB an entry, 256 MiB in all, 10,000 entries, 200 bytes out for each
- * byte in (above 1 MiB): over them is SOOTH_ERR_LIMIT. The sizes that the archive states are not believed. */
-enum sooth_status zip_read(const unsigned char *data, size_t len, bool (*want)(const char *name), struct zip *out, struct sooth_error *err);
+/* Unpacks the entries that `want` accepts. Caps: 64 MiB an entry, 256 MiB in all, 10,000 entries,
+ * 200 bytes out for each byte in (above 1 MiB): over them is SOOTH_ERR_LIMIT. The sizes that the
+ * archive states are not believed. */
+enum sooth_status zip_read(const unsigned char *data, size_t len, bool (*want)(const char *name),
+                           struct zip *out, struct sooth_error *err);
 const struct zip_entry *zip_find(const struct zip *z, const char *name); /* NULL */
 void zip_release(struct zip *z);
 /* True when the first entries name this file (cheap look at the raw bytes). */

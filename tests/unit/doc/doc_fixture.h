@@ -1,4 +1,5 @@
-/* doc_fixture.h: small documents made in memory, and short ways to say what must come out of them. */
+/* doc_fixture.h: small documents made in memory, and short ways to say what must come out of
+ * them. */
 #ifndef TEST_DOC_FIXTURE_H
 #define TEST_DOC_FIXTURE_H
 #include <archive.h>
@@ -54,7 +55,8 @@ static inline struct document doc_reads(const char *name, const char *text)
 }
 
 /* The status of a document that must fail, with its one line in err. */
-static inline enum sooth_status doc_fails(const char *name, const void *bytes, size_t len, struct sooth_error *err)
+static inline enum sooth_status doc_fails(const char *name, const void *bytes, size_t len,
+                                          struct sooth_error *err)
 {
     struct document d;
     memset(err, 0, sizeof *err);
@@ -74,15 +76,15 @@ static inline void doc_expect(const char *name, const char *bytes, const char *t
     document_release(&d);
 }
 
-#define doc_has(d, part) \
-    do { \
-        if (!strstr((d)->text, (part))) \
-            fail_msg("'%s' is not in: %s", (part), (d)->text); \
+#define doc_has(d, part)                                                                           \
+    do {                                                                                           \
+        if (!strstr((d)->text, (part)))                                                            \
+            fail_msg("'%s' is not in: %s", (part), (d)->text);                                     \
     } while (0)
-#define doc_lacks(d, part) \
-    do { \
-        if (strstr((d)->text, (part))) \
-            fail_msg("'%s' is in: %s", (part), (d)->text); \
+#define doc_lacks(d, part)                                                                         \
+    do {                                                                                           \
+        if (strstr((d)->text, (part)))                                                             \
+            fail_msg("'%s' is in: %s", (part), (d)->text);                                         \
     } while (0)
 
 static inline const char *block_text(const struct document *d, size_t i)
@@ -155,16 +157,18 @@ static inline struct buf zip_make(const struct part *parts, size_t count)
 
 static inline struct buf docx_make(const char *document)
 {
-    const struct part parts[] = {{"[Content_Types].xml", "<Types/>", 0}, {"word/document.xml", document, 0}};
+    const struct part parts[] = {{"[Content_Types].xml", "<Types/>", 0},
+                                 {"word/document.xml", document, 0}};
     return zip_make(parts, 2);
 }
 
 /* ---- PDF ---- */
 
-/* A PDF of the given page contents; fonts are the objects behind /F1, /F2 ... (whole dictionaries; an extra object
- * may be named by its number, the first font being object 3). */
-static inline struct buf pdf_make(const char *const *fonts, size_t font_count, const char *const *extra,
-                                  size_t extra_count, const char *const *pages, size_t page_count)
+/* A PDF of the given page contents; fonts are the objects behind /F1, /F2 ... (whole dictionaries;
+ * an extra object may be named by its number, the first font being object 3). */
+static inline struct buf pdf_make(const char *const *fonts, size_t font_count,
+                                  const char *const *extra, size_t extra_count,
+                                  const char *const *pages, size_t page_count)
 {
     struct buf out = BUF_INIT;
     size_t at[64], n = 0, first_page = 3 + font_count + extra_count;
@@ -178,29 +182,35 @@ static inline struct buf pdf_make(const char *const *fonts, size_t font_count, c
     buf_printf(&out, "] /Count %zu >>\nendobj\n", page_count);
     for (size_t i = 0; i < font_count + extra_count; i++) {
         at[n++] = out.len;
-        buf_printf(&out, "%zu 0 obj\n%s\nendobj\n", 3 + i, i < font_count ? fonts[i] : extra[i - font_count]);
+        buf_printf(&out, "%zu 0 obj\n%s\nendobj\n", 3 + i,
+                   i < font_count ? fonts[i] : extra[i - font_count]);
     }
     for (size_t i = 0; i < page_count; i++) {
         at[n++] = out.len;
-        buf_printf(&out, "%zu 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %zu 0 R "
-                         "/Resources << /Font << ", first_page + 2 * i, first_page + 2 * i + 1);
+        buf_printf(
+            &out,
+            "%zu 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %zu 0 R "
+            "/Resources << /Font << ",
+            first_page + 2 * i, first_page + 2 * i + 1);
         for (size_t f = 0; f < font_count; f++)
             buf_printf(&out, "/F%zu %zu 0 R ", f + 1, 3 + f);
         buf_puts(&out, ">> >> >>\nendobj\n");
         at[n++] = out.len;
-        buf_printf(&out, "%zu 0 obj\n<< /Length %zu >>\nstream\n%s\nendstream\nendobj\n", first_page + 2 * i + 1,
-                   strlen(pages[i]), pages[i]);
+        buf_printf(&out, "%zu 0 obj\n<< /Length %zu >>\nstream\n%s\nendstream\nendobj\n",
+                   first_page + 2 * i + 1, strlen(pages[i]), pages[i]);
     }
     size_t start = out.len;
     buf_printf(&out, "xref\n0 %zu\n0000000000 65535 f \n", n + 1);
     for (size_t i = 0; i < n; i++)
         buf_printf(&out, "%010zu 00000 n \n", at[i]);
-    buf_printf(&out, "trailer\n<< /Size %zu /Root 1 0 R >>\nstartxref\n%zu\n%%%%EOF\n", n + 1, start);
+    buf_printf(&out, "trailer\n<< /Size %zu /Root 1 0 R >>\nstartxref\n%zu\n%%%%EOF\n", n + 1,
+               start);
     assert_false(out.failed);
     return out;
 }
 
-#define HELVETICA "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+#define HELVETICA                                                                                  \
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 
 static inline struct buf pdf_plain(const char *const *pages, size_t count)
 {

@@ -2,10 +2,14 @@
 #include "doc_fixture.h"
 #include "know/doc/encoding.h"
 
-static const char simplified[] = "公司员工每年享有带薪年假七天，工作满十年的享有十五天。请假应当提前三天提出申请，由部门经理批准。";
-static const char traditional[] = "公司員工每年享有帶薪年假七天，工作滿十年的享有十五天。請假應當提前三天提出申請，由部門經理批准。";
-static const char japanese[] = "この製品は保証期間中に故障した場合、無料で修理いたします。お買い上げの店にご相談ください。";
-static const char western[] = "Le café coûte trois euros à la gare; l’été, la crème glacée est déjà épuisée à midi.";
+static const char simplified[] = "公司员工每年享有带薪年假七天，工作满十年的享有十五天。请假应当提"
+                                 "前三天提出申请，由部门经理批准。";
+static const char traditional[] = "公司員工每年享有帶薪年假七天，工作滿十年的享有十五天。請假應當提"
+                                  "前三天提出申請，由部門經理批准。";
+static const char japanese[] =
+    "この製品は保証期間中に故障した場合、無料で修理いたします。お買い上げの店にご相談ください。";
+static const char western[] =
+    "Le café coûte trois euros à la gare; l’été, la crème glacée est déjà épuisée à midi.";
 
 static void expect_encoding(const char *iconv_name, const char *found, const char *text)
 {
@@ -21,7 +25,8 @@ static void expect_encoding(const char *iconv_name, const char *found, const cha
 static void lesson_rag_14_legacy_encodings_are_found(void **state)
 {
     expect_encoding("GBK", "gb18030", simplified);
-    expect_encoding("GB18030", "gb18030", "会议记录：㐂字是生僻字，𠮷也是。公司员工每年享有带薪年假七天。");
+    expect_encoding("GB18030", "gb18030",
+                    "会议记录：㐂字是生僻字，𠮷也是。公司员工每年享有带薪年假七天。");
     expect_encoding("BIG5", "big5", traditional);
     expect_encoding("SHIFT_JIS", "shift_jis", japanese);
     expect_encoding("EUC-JP", "euc-jp", japanese);
@@ -81,7 +86,8 @@ static void lesson_rag_14_the_user_overrules(void **state)
     assert_string_equal(d.encoding, "koi8-r");
     document_release(&d);
     opt.encoding = "klingon";
-    assert_int_equal(doc_parse_bytes("r.txt", bytes.data, bytes.len, &opt, &d, &err), SOOTH_ERR_ARG);
+    assert_int_equal(doc_parse_bytes("r.txt", bytes.data, bytes.len, &opt, &d, &err),
+                     SOOTH_ERR_ARG);
     assert_non_null(strstr(err.text, "klingon"));
     buf_release(&bytes);
 }
@@ -95,7 +101,8 @@ static void html_is_believed_when_its_bytes_agree(void **state)
     assert_string_equal(d.text, "Часы работы библиотеки");
     document_release(&d);
     buf_clear(&page);
-    buf_puts(&page, "<html><head><meta charset=\"iso-8859-1\"></head><p>实际上是 UTF-8</p>"); /* it lies */
+    buf_puts(&page,
+             "<html><head><meta charset=\"iso-8859-1\"></head><p>实际上是 UTF-8</p>"); /* it lies */
     d = doc_read("lie.html", page.data, page.len);
     assert_string_equal(d.encoding, "utf-8");
     assert_string_equal(d.text, "实际上是 UTF-8");
@@ -113,7 +120,8 @@ static void bytes_that_are_no_text_are_refused(void **state)
         noise[i] = (unsigned char)((x = x * 1664525u + 1013904223u) >> 24);
     assert_int_equal(doc_fails("noise.txt", noise, sizeof noise, &err), SOOTH_ERR_FORMAT);
     assert_int_equal(doc_fails("noise.bin", noise, sizeof noise, &err), SOOTH_ERR_UNSUPPORTED);
-    assert_int_equal(doc_fails("picture.txt", "\x89PNG\r\n\x1a\n1234567", 15, &err), SOOTH_ERR_UNSUPPORTED);
+    assert_int_equal(doc_fails("picture.txt", "\x89PNG\r\n\x1a\n1234567", 15, &err),
+                     SOOTH_ERR_UNSUPPORTED);
     assert_true(strlen(err.hint) > 0);
 }
 

@@ -1,4 +1,5 @@
-/* Text, Markdown, HTML, CSV, code, DOCX, ODT, EPUB: what must come out of small files, to the byte. */
+/* Text, Markdown, HTML, CSV, code, DOCX, ODT, EPUB: what must come out of small files, to the
+ * byte. */
 #include "doc_fixture.h"
 
 static void text_paragraphs_and_wraps(void **state)
@@ -6,7 +7,8 @@ static void text_paragraphs_and_wraps(void **state)
     doc_expect("a.txt", "", "");
     doc_expect("a.txt", "\n \n\t\n", "");
     doc_expect("a.txt", "one\ntwo\n\nthree", "one\ntwo\n\nthree"); /* not wrapped: breaks stay */
-    doc_expect("poem.txt", "床前明月光\n疑是地上霜\n\n举头望明月\n低头思故乡\n", "床前明月光\n疑是地上霜\n\n举头望明月\n低头思故乡");
+    doc_expect("poem.txt", "床前明月光\n疑是地上霜\n\n举头望明月\n低头思故乡\n",
+               "床前明月光\n疑是地上霜\n\n举头望明月\n低头思故乡");
     doc_expect("wrapped.txt",
                "The society was founded in the year 1902 by three teachers who loved\n"
                "the birds of the marsh. It now has four hundred members and a well-\n"
@@ -14,14 +16,17 @@ static void text_paragraphs_and_wraps(void **state)
                "ties grow.\n"
                "- one thing that is a list item in this text and rather long, so be it\n"
                "- two\n",
-               "The society was founded in the year 1902 by three teachers who loved the birds of the marsh. It now has "
+               "The society was founded in the year 1902 by three teachers who loved the birds of "
+               "the marsh. It now has "
                "four hundred members and a well-known library. Its capabili-\nties grow.\n"
                "- one thing that is a list item in this text and rather long, so be it\n- two");
 }
 
 static void text_headings(void **state)
 {
-    struct document d = doc_reads("book.txt", "My Book\n\nChapter 1\n\nText one.\n\nTitle\n=====\nUnder it.\n\n第二章 规则\n\n内容。");
+    struct document d = doc_reads(
+        "book.txt",
+        "My Book\n\nChapter 1\n\nText one.\n\nTitle\n=====\nUnder it.\n\n第二章 规则\n\n内容。");
     assert_string_equal(d.title, "My Book");
     assert_int_equal(d.blocks[1].kind, DOC_HEADING);
     assert_int_equal(d.blocks[2].heading, 1);
@@ -37,9 +42,11 @@ static void text_headings(void **state)
 
 static void lesson_rag_08_markdown_sections_and_tables(void **state)
 {
-    struct document d = doc_reads("m.md", "# Top\n\n## A\n\n| k | v |\n|---|---|\n| a | 1 |\n| b | 2 |\n\n## B\n\n"
-                                          "| x | y |\n|---|---|\n| c | 3 |\n\n```c\nint x;\n\n  y();\n```\n");
-    assert_string_equal(d.text, "Top\n\nA\n\nk | v\na | 1\nb | 2\n\nB\n\nx | y\nc | 3\n\nint x;\n\n  y();");
+    struct document d =
+        doc_reads("m.md", "# Top\n\n## A\n\n| k | v |\n|---|---|\n| a | 1 |\n| b | 2 |\n\n## B\n\n"
+                          "| x | y |\n|---|---|\n| c | 3 |\n\n```c\nint x;\n\n  y();\n```\n");
+    assert_string_equal(d.text,
+                        "Top\n\nA\n\nk | v\na | 1\nb | 2\n\nB\n\nx | y\nc | 3\n\nint x;\n\n  y();");
     assert_int_equal(d.block_count, 9);
     assert_int_equal(d.blocks[2].header, -1);
     assert_int_equal(d.blocks[3].header, 2);
@@ -56,7 +63,9 @@ static void lesson_rag_08_markdown_sections_and_tables(void **state)
 
 static void markdown_inline_lists_quotes(void **state)
 {
-    doc_expect("m.md", "Some *very* **bold** `code` [link](http://x.y \"t\") and\nmore.\n\n> quoted\n> text\n\n- one\n- two\n  1. deep\n",
+    doc_expect("m.md",
+               "Some *very* **bold** `code` [link](http://x.y \"t\") and\nmore.\n\n> quoted\n> "
+               "text\n\n- one\n- two\n  1. deep\n",
                "Some very bold code link and more.\n\nquoted text\n\none\ntwo\n1. deep");
     struct document d = doc_reads("m.md", "> q\n\n1. a\n2. b\n");
     assert_int_equal(d.blocks[0].kind, DOC_QUOTE);
@@ -69,17 +78,24 @@ static void markdown_inline_lists_quotes(void **state)
 
 static void html_structure(void **state)
 {
-    struct document d = doc_reads("p.html",
-        "<!doctype html><title>The &amp; title</title><nav>Home</nav><h1>Head</h1><p>One<br>two&nbsp;three</p>"
-        "<ul><li>a<li><p>b</p><p>c</p></ul><table><caption>Cap</caption><thead><tr><th>K<th>V</thead>"
-        "<tr><td>x<td><ul><li>1<li>2</ul></table><blockquote>said</blockquote><pre>\n  code\n   more</pre>");
+    struct document d =
+        doc_reads("p.html", "<!doctype html><title>The &amp; "
+                            "title</title><nav>Home</nav><h1>Head</h1><p>One<br>two&nbsp;three</p>"
+                            "<ul><li>a<li><p>b</p><p>c</p></ul><table><caption>Cap</"
+                            "caption><thead><tr><th>K<th>V</thead>"
+                            "<tr><td>x<td><ul><li>1<li>2</ul></table><blockquote>said</"
+                            "blockquote><pre>\n  code\n   more</pre>");
     assert_string_equal(d.title, "The & title");
-    assert_string_equal(d.text, "Head\n\nOne\ntwo three\n\na\nb\nc\n\nCap\n\nK | V\nx | 1 2\n\nsaid\n\n  code\n   more");
+    assert_string_equal(
+        d.text,
+        "Head\n\nOne\ntwo three\n\na\nb\nc\n\nCap\n\nK | V\nx | 1 2\n\nsaid\n\n  code\n   more");
     assert_int_equal(d.blocks[6].header, 5);
     assert_int_equal(d.blocks[8].kind, DOC_CODE);
     document_release(&d);
     doc_expect("p.html", "<p>汉字\n换行 word\nnext</p>", "汉字换行 word next");
-    doc_expect("p.html", "<table><tr><td><h2>Layout</h2><p>One</p></td><td><p>Two</p></td></tr></table>", "Layout\n\nOne\n\nTwo");
+    doc_expect("p.html",
+               "<table><tr><td><h2>Layout</h2><p>One</p></td><td><p>Two</p></td></tr></table>",
+               "Layout\n\nOne\n\nTwo");
     doc_expect("p.html", "<ol start=3><li>c<li>d</ol>", "3. c\n4. d");
 }
 
@@ -131,7 +147,8 @@ static void a_stray_quote_swallows_nothing(void **state)
 
 static void code_is_kept_as_it_is(void **state)
 {
-    const char *source = "int main(void)\n{\n\tif (x)\n\t\treturn 1;\n\n\treturn 0;\n}\n\nstatic int y;";
+    const char *source =
+        "int main(void)\n{\n\tif (x)\n\t\treturn 1;\n\n\treturn 0;\n}\n\nstatic int y;";
     struct document d = doc_reads("a.c", source);
     assert_string_equal(d.text, source);
     assert_int_equal(d.block_count, 2);
@@ -144,10 +161,12 @@ static void code_is_kept_as_it_is(void **state)
 static void lesson_rag_06_docx_tables_stay_in_place(void **state)
 {
     struct buf file = docx_make(WORD_DOC(
-        WORD_P("Before.")
-        "<w:tbl><w:tr><w:tc><w:tcPr><w:vMerge w:val=\"restart\"/></w:tcPr>" WORD_P("Merged") "</w:tc><w:tc>" WORD_P("B1") "</w:tc></w:tr>"
-        "<w:tr><w:tc><w:tcPr><w:vMerge/></w:tcPr>" WORD_P("Merged") "</w:tc><w:tc>" WORD_P("B2") WORD_P("more") "</w:tc></w:tr></w:tbl>"
-        WORD_P("After.")));
+        WORD_P("Before.") "<w:tbl><w:tr><w:tc><w:tcPr><w:vMerge "
+                          "w:val=\"restart\"/></w:tcPr>" WORD_P("Merged") "</w:tc><w:tc>" WORD_P(
+                              "B1") "</w:tc></w:tr>"
+                                    "<w:tr><w:tc><w:tcPr><w:vMerge/></w:tcPr>" WORD_P(
+                                        "Merged") "</w:tc><w:tc>" WORD_P("B2")
+                                        WORD_P("more") "</w:tc></w:tr></w:tbl>" WORD_P("After.")));
     struct document d = doc_read("t.docx", file.data, file.len);
     assert_string_equal(d.text, "Before.\n\nMerged | B1\n| B2 more\n\nAfter.");
     assert_int_equal(d.blocks[1].kind, DOC_TABLE_ROW);
@@ -159,15 +178,26 @@ static void lesson_rag_06_docx_tables_stay_in_place(void **state)
 static void docx_styles_runs_and_hidden_text(void **state)
 {
     const struct part parts[] = {
-        {"word/styles.xml", "<w:styles " WORD_NS "><w:style w:styleId=\"u1\"><w:name w:val=\"heading 2\"/></w:style></w:styles>", 0},
-        {"docProps/core.xml", "<c:coreProperties xmlns:c=\"c\" xmlns:dc=\"dc\"><dc:title>Core title</dc:title></c:coreProperties>", 0},
-        {"word/footnotes.xml", "<w:footnotes " WORD_NS "><w:footnote>" WORD_P("A note.") "</w:footnote></w:footnotes>", 0},
-        {"word/document.xml", WORD_DOC(
-            "<w:p><w:pPr><w:pStyle w:val=\"u1\"/></w:pPr><w:r><w:t>Head</w:t></w:r></w:p>"
-            "<w:p><w:r><w:t xml:space=\"preserve\">One </w:t></w:r><w:hyperlink><w:r><w:t>link</w:t></w:r></w:hyperlink>"
-            "<w:r><w:rPr><w:vanish/></w:rPr><w:t>secret</w:t></w:r><w:r><w:t>, two</w:t><w:tab/><w:t>three</w:t><w:br/><w:t>four</w:t></w:r>"
-            "<w:del><w:r><w:t>gone</w:t></w:r></w:del></w:p>"
-            "<w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>item</w:t></w:r></w:p>"), 0}};
+        {"word/styles.xml",
+         "<w:styles " WORD_NS
+         "><w:style w:styleId=\"u1\"><w:name w:val=\"heading 2\"/></w:style></w:styles>",
+         0},
+        {"docProps/core.xml",
+         "<c:coreProperties xmlns:c=\"c\" xmlns:dc=\"dc\"><dc:title>Core "
+         "title</dc:title></c:coreProperties>",
+         0},
+        {"word/footnotes.xml",
+         "<w:footnotes " WORD_NS "><w:footnote>" WORD_P("A note.") "</w:footnote></w:footnotes>",
+         0},
+        {"word/document.xml",
+         WORD_DOC("<w:p><w:pPr><w:pStyle w:val=\"u1\"/></w:pPr><w:r><w:t>Head</w:t></w:r></w:p>"
+                  "<w:p><w:r><w:t xml:space=\"preserve\">One "
+                  "</w:t></w:r><w:hyperlink><w:r><w:t>link</w:t></w:r></w:hyperlink>"
+                  "<w:r><w:rPr><w:vanish/></w:rPr><w:t>secret</w:t></w:r><w:r><w:t>, "
+                  "two</w:t><w:tab/><w:t>three</w:t><w:br/><w:t>four</w:t></w:r>"
+                  "<w:del><w:r><w:t>gone</w:t></w:r></w:del></w:p>"
+                  "<w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>item</w:t></w:r></w:p>"),
+         0}};
     struct buf file = zip_make(parts, 4);
     struct document d = doc_read("s.docx", file.data, file.len);
     assert_string_equal(d.title, "Core title");
@@ -185,10 +215,13 @@ static void odt_headings_lists_tables(void **state)
         {"mimetype", "application/vnd.oasis.opendocument.text", 0},
         {"meta.xml", "<o:m xmlns:o=\"o\" xmlns:dc=\"dc\"><dc:title>Meta</dc:title></o:m>", 0},
         {"content.xml",
-         "<o:c xmlns:o=\"o\" xmlns:t=\"t\" xmlns:b=\"b\"><t:h t:outline-level=\"2\">Head</t:h><t:p>One<t:s/>two<t:line-break/>three</t:p>"
+         "<o:c xmlns:o=\"o\" xmlns:t=\"t\" xmlns:b=\"b\"><t:h "
+         "t:outline-level=\"2\">Head</t:h><t:p>One<t:s/>two<t:line-break/>three</t:p>"
          "<t:list><t:list-item><t:p>item</t:p></t:list-item></t:list>"
-         "<b:table><b:table-row><b:table-cell><t:p>a</t:p></b:table-cell><b:table-cell><t:p>b</t:p></b:table-cell></b:table-row></b:table>"
-         "<t:tracked-changes><t:p>gone</t:p></t:tracked-changes></o:c>", 0}};
+         "<b:table><b:table-row><b:table-cell><t:p>a</t:p></b:table-cell><b:table-cell><t:p>b</"
+         "t:p></b:table-cell></b:table-row></b:table>"
+         "<t:tracked-changes><t:p>gone</t:p></t:tracked-changes></o:c>",
+         0}};
     struct buf file = zip_make(parts, 3);
     struct document d = doc_read("o.odt", file.data, file.len);
     assert_string_equal(d.title, "Meta");
@@ -202,9 +235,13 @@ static void epub_chapters_in_spine_order(void **state)
     const struct part parts[] = {
         {"mimetype", "application/epub+zip", 0},
         {"META-INF/container.xml", "<c><r><rootfile full-path=\"OEBPS/p.opf\"/></r></c>", 0},
-        {"OEBPS/p.opf", "<package><metadata><title>Book</title></metadata><manifest><item id=\"b\" href=\"two.xhtml\"/>"
-                        "<item id=\"a\" href=\"a%20one.xhtml\"/><item id=\"x\" href=\"lost.xhtml\"/></manifest>"
-                        "<spine><itemref idref=\"a\"/><itemref idref=\"b\"/><itemref idref=\"x\"/></spine></package>", 0},
+        {"OEBPS/p.opf",
+         "<package><metadata><title>Book</title></metadata><manifest><item id=\"b\" "
+         "href=\"two.xhtml\"/>"
+         "<item id=\"a\" href=\"a%20one.xhtml\"/><item id=\"x\" href=\"lost.xhtml\"/></manifest>"
+         "<spine><itemref idref=\"a\"/><itemref idref=\"b\"/><itemref "
+         "idref=\"x\"/></spine></package>",
+         0},
         {"OEBPS/two.xhtml", "<html><body><h1>Two</h1><p>second</p></body></html>", 0},
         {"OEBPS/a one.xhtml", "<html><body><h1>One</h1><p>first</p></body></html>", 0}};
     struct buf file = zip_make(parts, 5);
@@ -218,8 +255,9 @@ static void epub_chapters_in_spine_order(void **state)
 
 static void lesson_rag_15_names_are_kept_as_they_are(void **state)
 {
-    static const char *const names[] = {"报告 2024（终稿）.v2.md", "-rf.txt", "it's \"quoted\".txt", "cafe\xcc\x81.md", "caf\xc3\xa9.md",
-                                        "a b.c.d.TXT", "$(touch x).txt", "%n%s.md"};
+    static const char *const names[] = {
+        "报告 2024（终稿）.v2.md", "-rf.txt",     "it's \"quoted\".txt", "cafe\xcc\x81.md",
+        "caf\xc3\xa9.md",          "a b.c.d.TXT", "$(touch x).txt",      "%n%s.md"};
     char folder[] = "/tmp/sooth-名字-XXXXXX", path[300];
     assert_non_null(mkdtemp(folder));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -1,4 +1,5 @@
-/* The sample documents of examples/docs, block by block, as tests/golden/doc says: one line a block,
+/* The sample documents of examples/docs, block by block, as tests/golden/doc says: one line a
+ * block,
  *
  *   kind level page heading header | text with \n for line ends
  *
@@ -8,14 +9,15 @@
 
 static void document_print(const struct document *d, struct buf *out)
 {
-    buf_printf(out, "format %s, encoding %s, title %s, pages %zu\n", d->format, d->encoding ? d->encoding : "-",
-               d->title ? d->title : "-", d->page_count);
+    buf_printf(out, "format %s, encoding %s, title %s, pages %zu\n", d->format,
+               d->encoding ? d->encoding : "-", d->title ? d->title : "-", d->page_count);
     for (size_t i = 0; i < d->page_count; i++)
         buf_printf(out, "page %zu: %zu characters, label %s\n", i + 1, d->pages[i].chars,
                    d->pages[i].label ? d->pages[i].label : "-");
     for (size_t i = 0; i < d->block_count; i++) {
         const struct doc_block *b = &d->blocks[i];
-        buf_printf(out, "%s %u %u %d %d | ", doc_kind_name(b->kind), b->level, b->page, b->heading, b->header);
+        buf_printf(out, "%s %u %u %d %d | ", doc_kind_name(b->kind), b->level, b->page, b->heading,
+                   b->header);
         for (size_t k = b->start; k < b->end; k++) {
             if (d->text[k] == '\n')
                 buf_puts(out, "\\n");
@@ -64,7 +66,8 @@ static void sample_documents_block_by_block(void **state)
     assert_non_null(dir);
     for (struct dirent *e; (e = readdir(dir));) {
         const char *dot = strrchr(e->d_name, '.');
-        if (e->d_name[0] == '.' || !doc_name_known(e->d_name) || (strcmp(dot, ".pdf") == 0 && !have_pdftotext()))
+        if (e->d_name[0] == '.' || !doc_name_known(e->d_name) ||
+            (strcmp(dot, ".pdf") == 0 && !have_pdftotext()))
             continue;
         golden_check(source, e->d_name);
         count++;

@@ -1,12 +1,12 @@
 /* PDF: small files made here, drawn the way that goes wrong elsewhere. */
 #include "doc_fixture.h"
 
-#define NEED_TOOL() \
-    do { \
-        if (!have_pdftotext()) { \
-            print_message("pdftotext is not installed: skipped\n"); \
-            skip(); \
-        } \
+#define NEED_TOOL()                                                                                \
+    do {                                                                                           \
+        if (!have_pdftotext()) {                                                                   \
+            print_message("pdftotext is not installed: skipped\n");                                \
+            skip();                                                                                \
+        }                                                                                          \
     } while (0)
 
 static struct document pdf_read_pages(const char *const *pages, size_t count)
@@ -25,22 +25,26 @@ static void show(struct buf *b, double size, double x, double y, const char *tex
 
 static void lesson_rag_01_columns_drawn_row_by_row(void **state)
 {
-    static const char *const left[] = {"The left column tells how the bridge was", "built in the year 1911 from grey granite",
-                                       "that came down the river on rafts, and", "how the masons slept in tents beside it",
-                                       "for three long and very wet summers."};
-    static const char *const right[] = {"The right column speaks of the harbour,", "where forty ships could lie in winter and",
-                                        "a lamp burned on the mole all night. Its", "keeper was paid eleven silver coins for",
-                                        "each month without a wreck."};
+    static const char *const left[] = {
+        "The left column tells how the bridge was", "built in the year 1911 from grey granite",
+        "that came down the river on rafts, and", "how the masons slept in tents beside it",
+        "for three long and very wet summers."};
+    static const char *const right[] = {
+        "The right column speaks of the harbour,", "where forty ships could lie in winter and",
+        "a lamp burned on the mole all night. Its", "keeper was paid eleven silver coins for",
+        "each month without a wreck."};
     struct buf page = BUF_INIT;
     NEED_TOOL();
     show(&page, 18, 180, 770, "Bridge and harbour");
-    for (int i = 0; i < 5; i++) { /* row by row, as a spreadsheet or a careless program draws them */
+    for (int i = 0; i < 5;
+         i++) { /* row by row, as a spreadsheet or a careless program draws them */
         show(&page, 10, 60, 700 - 12 * i, left[i]);
         show(&page, 10, 315, 700 - 12 * i, right[i]);
     }
     const char *pages[] = {page.data};
     struct document d = pdf_read_pages(pages, 1);
-    doc_has(&d, "built in the year 1911 from grey granite that came down the river on rafts, and how the masons slept");
+    doc_has(&d, "built in the year 1911 from grey granite that came down the river on rafts, and "
+                "how the masons slept");
     doc_has(&d, "where forty ships could lie in winter and a lamp burned on the mole all night.");
     assert_true(strstr(d.text, "wet summers") < strstr(d.text, "The right column"));
     assert_int_equal(d.blocks[0].kind, DOC_HEADING);
@@ -50,14 +54,19 @@ static void lesson_rag_01_columns_drawn_row_by_row(void **state)
 }
 
 /* A font that is not embedded, with a predefined encoding and no ToUnicode map. */
-static struct document cjk_read(const char *encoding, const char *base, const char *ordering, const char *hex)
+static struct document cjk_read(const char *encoding, const char *base, const char *ordering,
+                                const char *hex)
 {
     char font[300], descendant[300], content[300];
-    snprintf(font, sizeof font, "<< /Type /Font /Subtype /Type0 /BaseFont /%s /Encoding /%s /DescendantFonts [4 0 R] >>",
-             base, encoding);
+    snprintf(
+        font, sizeof font,
+        "<< /Type /Font /Subtype /Type0 /BaseFont /%s /Encoding /%s /DescendantFonts [4 0 R] >>",
+        base, encoding);
     snprintf(descendant, sizeof descendant,
-             "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /%s /CIDSystemInfo << /Registry (Adobe) /Ordering (%s) "
-             "/Supplement 2 >> /DW 1000 >>", base, ordering);
+             "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /%s /CIDSystemInfo << /Registry "
+             "(Adobe) /Ordering (%s) "
+             "/Supplement 2 >> /DW 1000 >>",
+             base, ordering);
     snprintf(content, sizeof content, "BT /F1 14 Tf 72 700 Td <%s> Tj ET", hex);
     const char *fonts[] = {font}, *extra[] = {descendant}, *pages[] = {content};
     struct buf pdf = pdf_make(fonts, 1, extra, 1, pages, 1);
@@ -97,12 +106,15 @@ static void lesson_rag_02_chinese_fonts_without_tounicode(void **state)
 static void lesson_rag_03_ligatures_become_letters(void **state)
 {
     NEED_TOOL();
-    static const char *const cmap =
-        "<< /Length 268 >>\nstream\n/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def "
-        "/CMapType 2 def 1 begincodespacerange <00> <ff> endcodespacerange 2 beginbfchar <01> <00660069> <02> <fb03> "
-        "endbfchar endcmap CMapName currentdict /CMap defineresource pop end end                                     \nendstream";
-    static const char *const font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding << /Type /Encoding "
-                                    "/BaseEncoding /WinAnsiEncoding /Differences [1 /fi /ffi] >> /ToUnicode 4 0 R >>";
+    static const char *const cmap = "<< /Length 268 >>\nstream\n/CIDInit /ProcSet findresource "
+                                    "begin 12 dict begin begincmap /CMapName /X def "
+                                    "/CMapType 2 def 1 begincodespacerange <00> <ff> "
+                                    "endcodespacerange 2 beginbfchar <01> <00660069> <02> <fb03> "
+                                    "endbfchar endcmap CMapName currentdict /CMap defineresource "
+                                    "pop end end                                     \nendstream";
+    static const char *const font =
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding << /Type /Encoding "
+        "/BaseEncoding /WinAnsiEncoding /Differences [1 /fi /ffi] >> /ToUnicode 4 0 R >>";
     const char *fonts[] = {font}, *extra[] = {cmap};
     const char *pages[] = {"BT /F1 12 Tf 72 700 Td (classi\\001cation of o\\002ces) Tj ET"};
     struct buf pdf = pdf_make(fonts, 1, extra, 1, pages, 1);
@@ -111,7 +123,9 @@ static void lesson_rag_03_ligatures_become_letters(void **state)
     doc_has(&d, "offices");
     document_release(&d);
     buf_release(&pdf);
-    struct document t = doc_reads("fi.txt", "a classi\xef\xac\x81""cation of o\xef\xac\x83""ces");
+    struct document t = doc_reads("fi.txt", "a classi\xef\xac\x81"
+                                            "cation of o\xef\xac\x83"
+                                            "ces");
     assert_string_equal(t.text, "a classification of offices");
     document_release(&t);
 }
@@ -133,10 +147,12 @@ static void lesson_rag_04_line_ends_are_mended(void **state)
     buf_release(&page);
 
     char font[300], descendant[300];
-    snprintf(font, sizeof font, "<< /Type /Font /Subtype /Type0 /BaseFont /STSong-Light /Encoding /UniGB-UCS2-H "
-                                "/DescendantFonts [4 0 R] >>");
-    snprintf(descendant, sizeof descendant, "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /STSong-Light /CIDSystemInfo "
-                                            "<< /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /DW 1000 >>");
+    snprintf(font, sizeof font,
+             "<< /Type /Font /Subtype /Type0 /BaseFont /STSong-Light /Encoding /UniGB-UCS2-H "
+             "/DescendantFonts [4 0 R] >>");
+    snprintf(descendant, sizeof descendant,
+             "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /STSong-Light /CIDSystemInfo "
+             "<< /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> /DW 1000 >>");
     const char *fonts[] = {font}, *extra[] = {descendant};
     /* 本手册规定员工的工 / 作时间和休假办法。 */
     const char *zh[] = {"BT /F1 14 Tf 72 700 Td <672c624b518c89c45b9a54585de576845de5> Tj 0 -20 Td "
@@ -178,8 +194,9 @@ static void lesson_rag_05_a_page_without_text_is_reported(void **state)
 /* Four pages with a running head and printed numbers that start at 11. */
 static void heads_go_and_labels_stay(void **state)
 {
-    static const char *const body[] = {"Apples are red and grow on trees.", "Pears are green and soft.",
-                                       "Plums are blue and have a stone.", "Quinces are yellow and hard."};
+    static const char *const body[] = {
+        "Apples are red and grow on trees.", "Pears are green and soft.",
+        "Plums are blue and have a stone.", "Quinces are yellow and hard."};
     char *pages[4];
     NEED_TOOL();
     for (int i = 0; i < 4; i++) {
@@ -207,15 +224,19 @@ static void heads_go_and_labels_stay(void **state)
 
 static void tables_are_read_row_by_row(void **state)
 {
-    static const char *const cells[3][3] = {{"Country", "Capital", "People"}, {"Denmark", "Copenhagen", "5.8 million"},
+    static const char *const cells[3][3] = {{"Country", "Capital", "People"},
+                                            {"Denmark", "Copenhagen", "5.8 million"},
                                             {"Finland", "Helsinki", "5.5 million"}};
     struct buf page = BUF_INIT;
     NEED_TOOL();
-    show(&page, 10, 72, 760, "The table below this line lists two countries of the north with their capitals and people.");
+    show(&page, 10, 72, 760,
+         "The table below this line lists two countries of the north with their capitals and "
+         "people.");
     for (int column = 0; column < 3; column++) /* drawn column by column */
         for (int row = 0; row < 3; row++)
             show(&page, 10, 80 + 120 * column, 730 - 15 * row, cells[row][column]);
-    show(&page, 10, 72, 670, "The text after the table goes on over the whole width of the page as it did before it.");
+    show(&page, 10, 72, 670,
+         "The text after the table goes on over the whole width of the page as it did before it.");
     const char *pages[] = {page.data};
     struct document d = pdf_read_pages(pages, 1);
     assert_int_equal(d.block_count, 5);
@@ -233,12 +254,14 @@ static void broken_files_are_one_error_line(void **state)
 {
     struct sooth_error err;
     NEED_TOOL();
-    static const char *const junk[] = {"%PDF-1.4\n", "%PDF-1.4\nnothing here", "%PDF-1.7\n1 0 obj\n<<"};
+    static const char *const junk[] = {"%PDF-1.4\n", "%PDF-1.4\nnothing here",
+                                       "%PDF-1.7\n1 0 obj\n<<"};
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(doc_fails("junk.pdf", junk[i], strlen(junk[i]), &err), SOOTH_ERR_FORMAT);
     const char *pages[] = {"BT /F1 12 Tf 72 700 Td (Some words to read.) Tj ET"};
     struct buf pdf = pdf_plain(pages, 1);
-    for (size_t cut = 0; cut < pdf.len; cut += 37) { /* cut short anywhere: an answer or an error, within its time */
+    for (size_t cut = 0; cut < pdf.len;
+         cut += 37) { /* cut short anywhere: an answer or an error, within its time */
         struct document d;
         struct sooth_error e = {0};
         if (doc_parse_bytes("cut.pdf", pdf.data, cut, NULL, &d, &e) == SOOTH_OK)

@@ -1,5 +1,5 @@
-/* Real documents that others made: what each must give, a fact in it, or the one error that is fair.
- * Wants the study data in $SOOTH_SHARED; skipped aloud without it. */
+/* Real documents that others made: what each must give, a fact in it, or the one error that is
+ * fair. Wants the study data in $SOOTH_SHARED; skipped aloud without it. */
 #include "doc_fixture.h"
 
 enum want { TEXT, EMPTY, REFUSED };
@@ -11,10 +11,12 @@ static const struct {
     unsigned page;    /* page that holds it; 0 = no matter */
 } files[] = {
     {"private-gpt/file_multicolumn.pdf", TEXT, "Denmark | 5.8 | 42,951 | Copenhagen", 3},
-    {"private-gpt/file_general_elements.pdf", TEXT, "float | 32-bit IEEE 754 floating point number | Float", 1},
+    {"private-gpt/file_general_elements.pdf", TEXT,
+     "float | 32-bit IEEE 754 floating point number | Float", 1},
     {"private-gpt/file_scanned.pdf", EMPTY, NULL, 0},
     {"private-gpt/file_image.pdf", EMPTY, NULL, 0},
-    {"private-gpt/pdf_encrypted.pdf", TEXT, "This document is a placeholder for the appropriate documentation.", 1},
+    {"private-gpt/pdf_encrypted.pdf", TEXT,
+     "This document is a placeholder for the appropriate documentation.", 1},
     {"private-gpt/pdf_with_annotations.pdf", TEXT, "double click on the icon", 1},
     {"private-gpt/pdf_with_forms.pdf", TEXT, "Favourite colour: | Red", 1},
     {"private-gpt/pdf_with_multiple_pages.pdf", TEXT, "shiny gold coin", 1},
@@ -33,7 +35,8 @@ static const struct {
     {"private-gpt/file_failing.docx", TEXT, "La denuncia se basa en informaci", 0},
     {"haystack/sample_docx.docx", TEXT, "over 637,000 confirmed Covid-19 cases", 0},
     {"haystack/sample_docx_1.docx", TEXT, "ISO 32000-1:2008", 0},
-    {"haystack/sample_docx_2_page_breaks.docx", TEXT, "Now this is a new paragraph on a new page.", 0},
+    {"haystack/sample_docx_2_page_breaks.docx", TEXT, "Now this is a new paragraph on a new page.",
+     0},
     {"haystack/sample_docx_3.docx", TEXT, "raud detection and prevention", 0},
     {"haystack/sample_docx_with_links.docx", TEXT, "PDF", 0},
     {"haystack/sample_docx_with_single_link.docx", TEXT, "PDF", 0},
@@ -70,7 +73,8 @@ static const struct {
     {"private-gpt/file_pipe.psv", TEXT, "Charlie | 35 | Chicago", 0},
     {"private-gpt/file_tab.tsv", TEXT, "Charlie | 35 | Chicago", 0},
     {"private-gpt/file_quote.csv", TEXT, "this is a description with a , in the middle", 0},
-    {"haystack/what_is_haystack.html", TEXT, "Haystack is the open source Python framework by deepset", 0},
+    {"haystack/what_is_haystack.html", TEXT,
+     "Haystack is the open source Python framework by deepset", 0},
     {"haystack/sample.md", TEXT, "type: intro", 0},
     {"chatchat/langchain-ChatGLM_open.csv", TEXT, "萌新求教大佬怎么改成AMD显卡或者CPU", 0},
     {"chatchat/langchain-ChatGLM_closed.csv", TEXT, " | ", 0},
@@ -144,7 +148,8 @@ int main(void)
     };
     char path[1000], source[900];
     const char *shared = getenv("SOOTH_SHARED");
-    snprintf(source, sizeof source, "%s/../shared", getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".");
+    snprintf(source, sizeof source, "%s/../shared",
+             getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".");
     snprintf(path, sizeof path, "%s/data/documents", shared ? shared : source);
     folder = access(path, 0) == 0 ? strdup(shared ? shared : source) : NULL;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
