@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/base/checked.h"
 #include "core/base/error.h"
+#include "core/base/json.h"
 #include "model/arch/arch_model.h"
 
 #define ROW(x) extern const struct arch_row arch_##x;
@@ -49,6 +50,12 @@ uint64_t arch_uint(const struct arch_model *m, const char *name, uint64_t fallba
 {
     char key[128];
     return tensor_file_uint(m->file, key_of(m, name, key), fallback);
+}
+
+bool arch_bool(const struct arch_model *m, const char *name, bool fallback)
+{
+    char key[128];
+    return tensor_file_bool(m->file, key_of(m, name, key), fallback);
 }
 
 double arch_real(const struct arch_model *m, const char *name, double fallback)
@@ -104,7 +111,38 @@ static size_t token_types(const struct arch_model *m)
     return t ? (size_t)t->dims[1] : (size_t)arch_uint(m, "token_type_count", 2);
 }
 
-static enum sooth_status configure(struct arch_model *m, struct sooth_error *err)
+/* GGUF does not tell the activation: there it is the architecture's own. */
+static enum sooth_status activation(struct arch_model *m, struct sooth_error *err)
+{
+    static const struct {
+        const char *name;
+        enum op_act act;
+    } names[] = {{"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_new", ACT_GELU_TANH},
+                 {"relu", ACT_RELU}, {"tanh", ACT_TANH}};
+    const struct json *config = tensor_file_config(m->file), *text = json_get(config, "text_config");
+    if (text && !json_get(config, "hidden_size"))
+        config = text;
+    const char *name = json_string(config, "hidden_activation", json_string(config, "hidden_act", NULL));
+    m->act = m->row->act;
+    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i].name) == 0) {
+            m->act = names[i].act;
+            return SOOTH_OK;
+        }
+    return name ? err_set(err, SOOTH_ERR_UNSUPPORTED, "hidden_act '%s' is not known", name) : SOOTH_OK;
+}
+
+static enum sooth_status pooling(struct arch_model *m, struct sooth_error *err)
+{
+    static const enum arch_pool pools[] = {ARCH_POOL_NONE, ARCH_POOL_MEAN, ARCH_POOL_FIRST, ARCH_POOL_LAST};
+    uint64_t pool = arch_uint(m, "pooling_type", m->row->decoder ? 0 : 1);
+    if (pool > 3)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "pooling_type %llu is not known", (unsigned long long)pool);
+    m->info.pool = pools[pool];
+    return SOOTH_OK;
+}
+
+static enum sooth_status configure(struct arch_model *m, const struct arch_options *o, struct sooth_error *err)
 {
     struct arch_info *i = &m->info;
     i->arch = m->row->name;
@@ -133,10 +171,11 @@ static enum sooth_status configure(struct arch_model *m, struct sooth_error *err
     m->final_softcap = (float)arch_real(m, "final_logit_softcapping", 0);
     if (!(m->eps >= 0) || !(m->scale > 0) || !(m->attn_softcap >= 0) || !(m->final_softcap >= 0))
         return err_set(err, SOOTH_ERR_FORMAT, "a norm's epsilon or an attention scale is not a positive number");
-    static const enum arch_pool pools[] = {ARCH_POOL_NONE, ARCH_POOL_MEAN, ARCH_POOL_FIRST, ARCH_POOL_LAST};
-    uint64_t pool = arch_uint(m, "pooling_type", m->row->decoder ? 0 : 1);
-    i->pool = pool < 4 ? pools[pool] : ARCH_POOL_MEAN;
-    return m->row->configure(m, err);
+    m->session = o->context ? o->context : i->context;
+    enum sooth_status status = activation(m, err);
+    if (!status)
+        status = pooling(m, err);
+    return status ? status : m->row->configure(m, err);
 }
 
 /* ---- packing ---- */
@@ -206,7 +245,7 @@ enum sooth_status arch_load(const struct tensor_file *f, const struct arch_optio
     m->row = row;
     m->file = f;
     arena_init(&m->arena, (size_t)1 << 32);
-    enum sooth_status status = configure(m, err);
+    enum sooth_status status = configure(m, o, err);
     if (!status)
         status = arch_weights_load(m, err);
     if (!status)

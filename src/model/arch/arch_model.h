@@ -27,7 +27,9 @@ struct arch_model {
     struct arch_block *blocks;
     VEC(struct arch_weight) list;
     float eps, scale, attn_softcap, final_softcap;
+    enum op_act act;              /* of the feed-forward */
     size_t types, positions, position_offset; /* rows of the tables; what is added to a position */
+    size_t session;               /* tokens a session will use at most */
     struct rope rope, rope_local;
     uint8_t *local;               /* [layers] 1: sliding window and rope_local; NULL: all global */
 };
@@ -49,6 +51,7 @@ struct arch_row {
     const char *gguf_arch, *hf_arch;         /* general.architecture in either container; NULL: not there */
     const char *hf_block, *hf_prefixes[3];   /* "model.layers.%d."; prefixes that may stand before every name */
     bool decoder;
+    enum op_act act;                         /* unless config.json says another */
     const struct arch_param *params, *tops;  /* ended by a NULL role */
     enum sooth_status (*configure)(struct arch_model *m, struct sooth_error *err); /* what is the architecture's own */
     struct mat *(*hidden)(const struct arch_model *m, struct run *r);              /* all rows, final norm included */
@@ -56,6 +59,7 @@ struct arch_row {
 
 /* A fact "{arch}.{name}" of the model's file. */
 uint64_t arch_uint(const struct arch_model *m, const char *name, uint64_t fallback);
+bool arch_bool(const struct arch_model *m, const char *name, bool fallback);
 double arch_real(const struct arch_model *m, const char *name, double fallback);
 const char *arch_text(const struct arch_model *m, const char *name, const char *fallback);
 
@@ -63,6 +67,6 @@ const char *arch_text(const struct arch_model *m, const char *name, const char *
 enum sooth_status arch_weights_load(struct arch_model *m, struct sooth_error *err);
 
 /* Angles a position (rope.c). `local`: the base of sliding-window layers, which are never scaled. */
-enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, size_t context, struct rope *out, struct sooth_error *err);
+enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, struct rope *out, struct sooth_error *err);
 bool arch_is_gguf(const struct arch_model *m); /* names and conventions of GGUF (E5S1 follows them) */
 #endif

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include "core/base/error.h"
+#include "core/base/json.h"
 #include "model/arch/arch_model.h"
 
 static const struct arch_param tops[] = {
@@ -37,7 +38,8 @@ static const struct arch_param params[] = {
 
 static enum sooth_status bert_configure(struct arch_model *m, struct sooth_error *err)
 {
-    return SOOTH_OK;
+    const char *kind = json_string(tensor_file_config(m->file), "position_embedding_type", "absolute");
+    return strcmp(kind, "absolute") == 0 ? SOOTH_OK : err_set(err, SOOTH_ERR_UNSUPPORTED, "position_embedding_type '%s' is not known", kind);
 }
 
 static enum sooth_status xlmr_configure(struct arch_model *m, struct sooth_error *err)
@@ -46,7 +48,7 @@ static enum sooth_status xlmr_configure(struct arch_model *m, struct sooth_error
         return err_set(err, SOOTH_ERR_FORMAT, "an XLM-RoBERTa model with %zu positions", m->positions);
     m->position_offset = 2;
     m->info.context = m->positions - 2;
-    return SOOTH_OK;
+    return bert_configure(m, err);
 }
 
 /* x [n, dim] -> [n, dim] */
@@ -62,7 +64,7 @@ static struct mat *bert_block(struct run *r, const void *model, unsigned layer, 
     struct mat *a = run_hook(r, HOOK_HEADS, layer, op_attend(r, &attend, qkv[0], qkv[1], qkv[2])); /* [n, heads·head] */
     a = run_hook(r, HOOK_ATTEND, layer, op_linear(r, b->o, b->o_bias, a));                         /* [n, dim] */
     x = op_layernorm(r, b->attn_out_norm, b->attn_out_norm_bias, m->eps, op_add(r, x, a));
-    struct mat *h = op_act(r, ACT_GELU, op_linear(r, b->up, b->up_bias, x));                       /* [n, ff] */
+    struct mat *h = op_act(r, m->act, op_linear(r, b->up, b->up_bias, x));                       /* [n, ff] */
     h = run_hook(r, HOOK_FF_HIDDEN, layer, h);
     h = run_hook(r, HOOK_FF, layer, op_linear(r, b->down, b->down_bias, h));                       /* [n, dim] */
     return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, op_add(r, x, h)));
@@ -82,11 +84,11 @@ static struct mat *bert_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_bert = {
     .name = "bert", .note = "BERT encoders: MiniLM, bge; GGUF's name for XLM-R too", .gguf_arch = "bert", .hf_arch = "bert",
-    .hf_block = "encoder.layer.", .hf_prefixes = {"bert."}, .decoder = false, .params = params, .tops = tops, .configure = bert_configure,
+    .hf_block = "encoder.layer.", .hf_prefixes = {"bert."}, .decoder = false, .act = ACT_GELU, .params = params, .tops = tops, .configure = bert_configure,
     .hidden = bert_hidden,
 };
 const struct arch_row arch_xlmr = {
     .name = "xlmr", .note = "XLM-RoBERTa encoders as safetensors: e5, bge-m3", .gguf_arch = NULL, .hf_arch = "xlm-roberta",
-    .hf_block = "encoder.layer.", .hf_prefixes = {"roberta.", "bert."}, .decoder = false, .params = params, .tops = tops, .configure = xlmr_configure,
+    .hf_block = "encoder.layer.", .hf_prefixes = {"roberta.", "bert."}, .decoder = false, .act = ACT_GELU, .params = params, .tops = tops, .configure = xlmr_configure,
     .hidden = bert_hidden,
 };

@@ -41,6 +41,8 @@ static enum sooth_status gemma3_configure(struct arch_model *m, struct sooth_err
     m->local = arena_calloc(&m->arena, m->info.layers, 1);
     if (!m->local)
         return err_nomem(err);
+    if (json_bool(config, "use_bidirectional_attention", false))
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "'use_bidirectional_attention': Gemma 3 as an embedder is not known");
     if (types && (types->type != JSON_ARRAY || types->len != m->info.layers))
         return err_set(err, SOOTH_ERR_FORMAT, "config.json names %zu layer types for %zu layers", types->len, m->info.layers);
     for (size_t i = 0; i < m->info.layers; i++) {
@@ -49,8 +51,8 @@ static enum sooth_status gemma3_configure(struct arch_model *m, struct sooth_err
     }
     if (m->info.window == 0)
         m->info.window = 512;
-    enum sooth_status status = arch_rope(m, true, true, m->info.context, &m->rope_local, err);
-    return status ? status : arch_rope(m, false, true, m->info.context, &m->rope, err);
+    enum sooth_status status = arch_rope(m, true, true, &m->rope_local, err);
+    return status ? status : arch_rope(m, false, true, &m->rope, err);
 }
 
 /* x [n, dim] -> [n, dim] */
@@ -73,7 +75,7 @@ static struct mat *gemma3_block(struct run *r, const void *model, unsigned layer
     x = op_add(r, x, run_hook(r, HOOK_ATTEND, layer, a));
     h = op_rmsnorm(r, b->ffn_norm, m->eps, x);
     op_linears(r, 2, (const struct weight *[]){b->gate, b->up}, NULL, h, gu);                           /* 2 x [n, ff] */
-    h = run_hook(r, HOOK_FF_HIDDEN, layer, op_glu(r, ACT_GELU_TANH, gu[0], gu[1]));
+    h = run_hook(r, HOOK_FF_HIDDEN, layer, op_glu(r, m->act, gu[0], gu[1]));
     h = op_rmsnorm(r, b->post_ffn_norm, m->eps, op_linear(r, b->down, NULL, h));                        /* [n, dim] */
     return run_hook(r, HOOK_BLOCK, layer, op_add(r, x, run_hook(r, HOOK_FF, layer, h)));
 }
@@ -89,6 +91,6 @@ static struct mat *gemma3_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_gemma3 = {
     .name = "gemma3", .note = "Gemma 3, text", .gguf_arch = "gemma3", .hf_arch = "gemma3", .hf_block = "model.layers.",
-    .hf_prefixes = {"-model.", "language_model."}, .decoder = true, .params = params, .tops = tops, .configure = gemma3_configure,
+    .hf_prefixes = {"-model.", "language_model."}, .decoder = true, .act = ACT_GELU_TANH, .params = params, .tops = tops, .configure = gemma3_configure,
     .hidden = gemma3_hidden,
 };

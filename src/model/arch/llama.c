@@ -30,7 +30,7 @@ static const struct arch_param params[] = {
 
 static enum sooth_status llama_configure(struct arch_model *m, struct sooth_error *err)
 {
-    return arch_rope(m, false, !arch_is_gguf(m), m->info.context, &m->rope, err);
+    return arch_rope(m, false, !arch_is_gguf(m), &m->rope, err);
 }
 
 /* x [n, dim] -> [n, dim] */
@@ -52,7 +52,7 @@ static struct mat *llama_block(struct run *r, const void *model, unsigned layer,
     x = op_add(r, x, a);
     h = op_rmsnorm(r, b->ffn_norm, m->eps, x);
     op_linears(r, 2, (const struct weight *[]){b->gate, b->up}, NULL, h, gu);                   /* 2 x [n, ff] */
-    h = run_hook(r, HOOK_FF_HIDDEN, layer, op_glu(r, ACT_SILU, gu[0], gu[1]));
+    h = run_hook(r, HOOK_FF_HIDDEN, layer, op_glu(r, m->act, gu[0], gu[1]));
     h = run_hook(r, HOOK_FF, layer, op_linear(r, b->down, NULL, h));                            /* [n, dim] */
     return run_hook(r, HOOK_BLOCK, layer, op_add(r, x, h));
 }
@@ -67,6 +67,6 @@ static struct mat *llama_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_llama = {
     .name = "llama", .note = "Llama 1 to 3, SmolLM2, and what shares their shape", .gguf_arch = "llama", .hf_arch = "llama",
-    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .params = params, .tops = tops,
+    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = params, .tops = tops,
     .configure = llama_configure, .hidden = llama_hidden,
 };

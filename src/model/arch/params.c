@@ -93,13 +93,19 @@ static enum sooth_status check_shape(const struct arch_model *m, const struct ar
                    (unsigned long long)t->dims[0], rows, cols);
 }
 
+/* config.json says that the head is a matrix of its own: then it must be there. */
+static bool untied(const struct arch_model *m)
+{
+    return !arch_is_gguf(m) && !arch_bool(m, "tie_word_embeddings", true);
+}
+
 static enum sooth_status wire(struct arch_model *m, const struct arch_param *p, int layer, void *target, struct map *seen, struct sooth_error *err)
 {
     struct names n;
     enum sooth_status status;
     names_of(m, p, layer, &n);
     const struct file_tensor *t = find(m, &n);
-    if (!t && p->optional)
+    if (!t && p->optional && !(p->offset == TOP(output) && target == &m->top && untied(m)))
         return SOOTH_OK;
     if (!t)
         return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' is missing", arch_is_gguf(m) ? n.gguf : n.hf);
@@ -117,6 +123,9 @@ static enum sooth_status wire(struct arch_model *m, const struct arch_param *p, 
     const void *data = t->data;
     if (!p->rows && !(data = vector_copy(m, t, type, p->plus_one && !arch_is_gguf(m))))
         return err_nomem(err);
+    if (!p->rows && quant_find_bad(data, (size_t)t->dims[0]) < t->dims[0])
+        return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' holds a number that is not finite, at index %zu", t->name,
+                       quant_find_bad(data, (size_t)t->dims[0]));
     w->name = gguf;
     qmat_init(&w->q, p->rows ? type : qtype_by_id(TYPE_F32), p->rows ? extent(m, p->rows) : 1, extent(m, p->cols), data);
     *(const struct weight **)((char *)target + p->offset) = w;

@@ -18,6 +18,7 @@
 
 struct rope_spec {
     const char *type;
+    double part; /* of a head that is rotated; Hugging Face */
     double base, factor, original, low, high, beta_fast, beta_slow, attention, mscale, mscale_all;
     bool truncate;
     const struct json *short_list, *long_list; /* Hugging Face */
@@ -26,7 +27,7 @@ struct rope_spec {
 
 static void spec_defaults(const struct arch_model *m, bool local, struct rope_spec *s)
 {
-    *s = (struct rope_spec){.type = "none", .factor = 1, .low = 1, .high = 4, .beta_fast = 32, .beta_slow = 1, .truncate = true};
+    *s = (struct rope_spec){.type = "none", .part = 1, .factor = 1, .low = 1, .high = 4, .beta_fast = 32, .beta_slow = 1, .truncate = true};
     s->base = local ? arch_real(m, "rope.freq_base_swa", 10000) : arch_real(m, "rope.freq_base", 10000);
     s->original = (double)m->info.context;
 }
@@ -35,6 +36,10 @@ static void spec_gguf(const struct arch_model *m, struct rope_spec *s)
 {
     s->type = arch_text(m, "rope.scaling.type", "none");
     s->factor = arch_real(m, "rope.scaling.factor", 1);
+    if (!arch_text(m, "rope.scaling.type", NULL) && arch_real(m, "rope.scale_linear", 0) > 0) { /* files of 2023 */
+        s->type = "linear";
+        s->factor = arch_real(m, "rope.scale_linear", 1);
+    }
     s->original = arch_real(m, "rope.scaling.original_context_length", s->original);
     s->beta_fast = arch_real(m, "rope.scaling.yarn_beta_fast", 32);
     s->beta_slow = arch_real(m, "rope.scaling.yarn_beta_slow", 1);
@@ -57,10 +62,12 @@ static void spec_hf(const struct arch_model *m, bool local, struct rope_spec *s)
         d = kind;
     if (!d && !local)
         d = json_get(config, "rope_scaling");
+    s->part = json_number(config, "partial_rotary_factor", 1);
     if (!d || d->type != JSON_OBJECT)
         return;
     s->type = json_string(d, "rope_type", json_string(d, "type", "none"));
     s->base = json_number(d, "rope_theta", s->base);
+    s->part = json_number(d, "partial_rotary_factor", s->part);
     s->factor = json_number(d, "factor", 1);
     s->original = json_number(d, "original_max_position_embeddings",
                               json_number(config, "original_max_position_embeddings", !strcmp(s->type, "llama3") ? 8192 : s->original));
@@ -173,7 +180,7 @@ static enum sooth_status spec_check(const struct rope_spec *s, size_t dim, struc
     return SOOTH_OK;
 }
 
-static enum sooth_status apply(const struct arch_model *m, const struct rope_spec *s, size_t dim, size_t context, double *freq, struct rope *out,
+static enum sooth_status apply(const struct arch_model *m, const struct rope_spec *s, size_t dim, double *freq, struct rope *out,
                                struct sooth_error *err)
 {
     const char *type = s->type;
@@ -195,23 +202,25 @@ static enum sooth_status apply(const struct arch_model *m, const struct rope_spe
     } else if (!strcmp(type, "llama3")) {
         rule_llama3(s, dim, freq);
     } else if (!strcmp(type, "longrope") || !strcmp(type, "su")) {
-        return rule_longrope(s, dim, context, m->info.context, freq, out, err);
+        return rule_longrope(s, dim, m->session, m->info.context, freq, out, err);
     } else if (strcmp(type, "none") && strcmp(type, "default")) {
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "rope_type '%s' is not known", type);
     }
     return s->divisors ? divide(NULL, s->divisors, dim, freq, err) : SOOTH_OK;
 }
 
-enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, size_t context, struct rope *out, struct sooth_error *err)
+enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, struct rope *out, struct sooth_error *err)
 {
     struct rope_spec s;
-    size_t dim = (size_t)arch_uint(m, "rope.dimension_count", m->info.head_dim);
     enum sooth_status status;
     spec_defaults(m, local, &s);
     if (!arch_is_gguf(m))
         spec_hf(m, local, &s);
     else if (!local)
         spec_gguf(m, &s);
+    if (!(s.part > 0 && s.part <= 1))
+        return err_set(err, SOOTH_ERR_FORMAT, "partial_rotary_factor is not between 0 and 1");
+    size_t dim = (size_t)arch_uint(m, "rope.dimension_count", (uint64_t)((double)m->info.head_dim * s.part));
     if (dim > m->info.head_dim)
         return err_set(err, SOOTH_ERR_FORMAT, "rotary positions over %zu numbers of a head of %zu", dim, m->info.head_dim);
     if ((status = spec_check(&s, dim, err)))
@@ -222,5 +231,5 @@ enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, size_
     for (size_t i = 0; i < dim / 2; i++)
         freq[i] = pow(s.base, -2.0 * (double)i / (double)dim);
     *out = (struct rope){.dim = dim, .freq = freq, .scale = 1, .halves = halves};
-    return apply(m, &s, dim, context, freq, out, err);
+    return apply(m, &s, dim, freq, out, err);
 }

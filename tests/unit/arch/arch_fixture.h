@@ -14,7 +14,7 @@
 #include "model/arch/arch.h"
 #include "model/file/file.h"
 
-static const char *arch_path(const char *name)
+static inline const char *arch_path(const char *name)
 {
     static char path[4096];
     const char *source = getenv("SOOTH_SOURCE");
@@ -22,7 +22,7 @@ static const char *arch_path(const char *name)
     return path;
 }
 
-static struct tensor_file *arch_open(const char *name)
+static inline struct tensor_file *arch_open(const char *name)
 {
     struct tensor_file *f = NULL;
     struct sooth_error err = {0};
@@ -31,7 +31,7 @@ static struct tensor_file *arch_open(const char *name)
     return f;
 }
 
-static struct arch_model *arch_open_model(const struct tensor_file *f, const struct arch_options *o)
+static inline struct arch_model *arch_open_model(const struct tensor_file *f, const struct arch_options *o)
 {
     struct arch_model *m = NULL;
     struct sooth_error err = {0};
@@ -41,7 +41,7 @@ static struct arch_model *arch_open_model(const struct tensor_file *f, const str
 }
 
 /* One run of `n` rows of one sequence, positions from `at`; the result is copied. */
-static float *arch_run(struct run *r, const struct arch_model *m, const int32_t *ids, size_t n, uint32_t at, uint32_t seq, const uint8_t *types,
+static inline float *arch_run(struct run *r, const struct arch_model *m, const int32_t *ids, size_t n, uint32_t at, uint32_t seq, const uint8_t *types,
                        bool logits)
 {
     uint32_t pos[256], seqs[256];
