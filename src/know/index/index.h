@@ -19,6 +19,10 @@
 #define STORE_BUSY_MS 30000   /* how long a writer waits for another */
 #define CHUNK_HASH 16         /* bytes: the front of a SHA-256 */
 
+/* Scripts whose vectors lie apart from one another in a multilingual embedder (align.c). */
+enum script { SCRIPT_OTHER, SCRIPT_HAN, SCRIPTS };
+enum script script_of(const char *text, size_t len);
+
 struct store;
 
 /* --- opening ----------------------------------------------------------------------------------------------- */
@@ -34,6 +38,7 @@ uint64_t store_bytes(const struct store *s);   /* all its files */
 struct store_embedder {
     const char *name, *fingerprint, *metric, *query_prefix, *passage_prefix;
     size_t dim, chunk_tokens;
+    const float *centres; /* [SCRIPTS, dim]: the mean vector of questions in each script; NULL = unknown */
 };
 const struct store_embedder *store_embedder(const struct store *s);
 /* Sets it when none is set. Another fingerprint or dimension than the one remembered is SOOTH_ERR_ARG, unless
@@ -157,6 +162,9 @@ struct snapshot { /* of one generation of the store */
     struct snapshot_doc *docs;
     int8_t *code;     /* [n, dim], loaded by the first vector search; NULL before */
     float *scale;     /* [n] */
+    uint8_t *script;  /* [n] */
+    float *mean;      /* [SCRIPTS, dim]: of the vectors of each script, drawn towards 0 where they are few */
+    float *gain;      /* [n]: 1 / length of the vector without its mean */
 };
 /* The current view; inside a read transaction it stays that of the transaction. Owned by the store and valid until
  * the next call of this function. */
@@ -167,6 +175,13 @@ struct scored { uint32_t slot; double score; };
  * a scan over 8-bit codes picks a few hundred, their stored halves decide. */
 enum sooth_status vector_search(struct store *s, const struct snapshot *v, enum metric m, const float *query,
                                 const unsigned char *allow, size_t k, struct scored *out, size_t *found, struct sooth_error *err);
+/* The same by aligned cosine: both sides without the mean of their script (align.c). query is a question's vector,
+ * asked in `script`. Falls back on plain cosine where the store knows no centres. */
+enum sooth_status aligned_search(struct store *s, const struct snapshot *v, const float *query, enum script script,
+                                 const unsigned char *allow, size_t k, struct scored *out, size_t *found, struct sooth_error *err);
+/* The aligned cosine of given slots. */
+enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, const float *query, enum script script,
+                                 const uint32_t *slots, size_t n, double *scores, struct sooth_error *err);
 /* The similarity of given slots with the query; NAN where a vector is missing. */
 enum sooth_status vector_scores(struct store *s, const struct snapshot *v, enum metric m, const float *query,
                                 const uint32_t *slots, size_t n, double *scores, struct sooth_error *err);

@@ -30,6 +30,9 @@ void snapshot_release(struct snapshot *v)
     mem_free(v->length);
     mem_free(v->code);
     mem_free(v->scale);
+    mem_free(v->script);
+    mem_free(v->mean);
+    mem_free(v->gain);
     memset(v, 0, sizeof *v);
 }
 
@@ -87,7 +90,8 @@ static enum sooth_status load_chunks(struct store *s, struct snapshot *v, struct
     v->doc = mem_array(cap + 1, sizeof *v->doc);
     v->page = mem_array(cap + 1, sizeof *v->page);
     v->length = mem_array(cap + 1, sizeof *v->length);
-    if (!v->chunk || !v->doc || !v->page || !v->length)
+    v->script = mem_array(cap + 1, 1);
+    if (!v->chunk || !v->doc || !v->page || !v->length || !v->script)
         return err_nomem(err);
     sqlite3_stmt *q = sql_bind(s, SQL_CHUNK_ALL, err, "");
     if (!q)
@@ -106,6 +110,7 @@ static enum sooth_status load_chunks(struct store *s, struct snapshot *v, struct
         v->doc[v->n] = (uint32_t)doc;
         v->page[v->n] = (uint32_t)sqlite3_column_int64(q, 2);
         v->length[v->n] = (uint32_t)sqlite3_column_int64(q, 3);
+        v->script[v->n] = sqlite3_column_int64(q, 4) == SCRIPT_HAN ? SCRIPT_HAN : SCRIPT_OTHER;
         total += v->length[v->n++];
     }
     sql_done(q);
@@ -151,7 +156,7 @@ static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struc
         }
     }
     mem_free(slots);
-    return status;
+    return status == SOOTH_OK && !align_prepare(v) ? err_nomem(err) : status;
 }
 
 static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_error *err)

@@ -37,7 +37,8 @@ static const char schema_sql[] =
     " label TEXT, PRIMARY KEY(doc, page)) WITHOUT ROWID;"
     "CREATE TABLE chunks(id INTEGER PRIMARY KEY AUTOINCREMENT, doc INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " start INTEGER NOT NULL, end INTEGER NOT NULL, page INTEGER NOT NULL, heading TEXT NOT NULL,"
-    " header_start INTEGER NOT NULL, header_end INTEGER NOT NULL, length INTEGER NOT NULL, hash BLOB NOT NULL);"
+    " header_start INTEGER NOT NULL, header_end INTEGER NOT NULL, length INTEGER NOT NULL, script INTEGER NOT NULL,"
+    " hash BLOB NOT NULL);"
     "CREATE INDEX chunks_doc ON chunks(doc, seq);"
     "CREATE INDEX chunks_hash ON chunks(hash);"
     "CREATE TABLE vectors(chunk INTEGER PRIMARY KEY, scale REAL NOT NULL, code BLOB NOT NULL);"
@@ -166,6 +167,7 @@ void store_close(struct store *s)
     sqlite3_close(s->db); /* the last one out folds the log into the database */
     for (size_t i = 0; i < sizeof s->owned / sizeof *s->owned; i++)
         mem_free(s->owned[i]);
+    mem_free(s->centres);
     mem_free(s->found);
     mem_free(s->dir);
     mem_free(s->file);
@@ -262,17 +264,36 @@ static enum sooth_status meta_number(struct store *s, const char *key, size_t *o
     return status;
 }
 
+/* Where the embedder's questions lie: absent in a store that was made without. */
+static enum sooth_status meta_centres(struct store *s, struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_ERR_INTERNAL;
+    size_t bytes = SCRIPTS * s->embedder.dim * sizeof *s->centres;
+    sqlite3_stmt *q = sql_bind(s, SQL_META_GET, err, "t", "centres");
+    if (!q)
+        return err ? err->status : status;
+    mem_free(s->centres);
+    s->centres = NULL;
+    if (sql_row(s, q, &status, err)) {
+        if ((size_t)sqlite3_column_bytes(q, 0) == bytes && !(s->centres = mem_dup(sqlite3_column_blob(q, 0), bytes)))
+            status = err_nomem(err);
+        sql_done(q);
+    }
+    s->embedder.centres = s->centres;
+    return status;
+}
+
 enum sooth_status store_embedder_read(struct store *s, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < sizeof owned_keys / sizeof *owned_keys && status == SOOTH_OK; i++)
         status = meta_text(s, owned_keys[i], &s->owned[i], err);
-    s->embedder = (struct store_embedder){ s->owned[0], s->owned[1], s->owned[2], s->owned[3], s->owned[4], 0, 0 };
+    s->embedder = (struct store_embedder){ s->owned[0], s->owned[1], s->owned[2], s->owned[3], s->owned[4], 0, 0, NULL };
     if (status == SOOTH_OK)
         status = meta_number(s, "dim", &s->embedder.dim, err);
     if (status == SOOTH_OK)
         status = meta_number(s, "chunk_tokens", &s->embedder.chunk_tokens, err);
-    return status;
+    return status == SOOTH_OK && s->embedder.dim > 0 ? meta_centres(s, err) : status;
 }
 
 const struct store_embedder *store_embedder(const struct store *s)
@@ -290,6 +311,8 @@ static enum sooth_status embedder_write(struct store *s, const struct store_embe
         status = sql_run(s, SQL_META_SET, err, "ti", "dim", (int64_t)e->dim);
     if (status == SOOTH_OK)
         status = sql_run(s, SQL_META_SET, err, "ti", "chunk_tokens", (int64_t)e->chunk_tokens);
+    if (status == SOOTH_OK && e->centres)
+        status = sql_run(s, SQL_META_SET, err, "tb", "centres", e->centres, SCRIPTS * e->dim * sizeof *e->centres);
     return status;
 }
 

@@ -132,14 +132,16 @@ static enum sooth_status vector_write(struct store *s, int64_t chunk, const unsi
 static enum sooth_status chunk_write(struct store *s, int64_t doc, size_t seq, const struct store_chunk *c, uint32_t length,
                                      struct old_chunks *old, bool fresh_vectors, struct sooth_error *err)
 {
+    int64_t script = script_of(c->context, c->context_len);
     struct old_chunk *same = fresh_vectors ? NULL : old_match(old, c->hash);
     if (same)
-        return sql_run(s, SQL_CHUNK_SET, err, "iiiitiiibi", (int64_t)seq, (int64_t)c->start, (int64_t)c->end, (int64_t)c->page,
-                       c->heading, (int64_t)c->header_start, (int64_t)c->header_end, (int64_t)length, c->hash, (size_t)CHUNK_HASH,
-                       same->id);
+        return sql_run(s, SQL_CHUNK_SET, err, "iiiitiiiibi", (int64_t)seq, (int64_t)c->start, (int64_t)c->end, (int64_t)c->page,
+                       c->heading, (int64_t)c->header_start, (int64_t)c->header_end, (int64_t)length, script, c->hash,
+                       (size_t)CHUNK_HASH, same->id);
     enum sooth_status status =
-        sql_run(s, SQL_CHUNK_ADD, err, "iiiiitiiib", doc, (int64_t)seq, (int64_t)c->start, (int64_t)c->end, (int64_t)c->page,
-                c->heading, (int64_t)c->header_start, (int64_t)c->header_end, (int64_t)length, c->hash, (size_t)CHUNK_HASH);
+        sql_run(s, SQL_CHUNK_ADD, err, "iiiiitiiiib", doc, (int64_t)seq, (int64_t)c->start, (int64_t)c->end, (int64_t)c->page,
+                c->heading, (int64_t)c->header_start, (int64_t)c->header_end, (int64_t)length, script, c->hash,
+                (size_t)CHUNK_HASH);
     return status == SOOTH_OK ? vector_write(s, sqlite3_last_insert_rowid(s->db), c->vector, err) : status;
 }
 

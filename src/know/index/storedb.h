@@ -31,10 +31,10 @@
     SQL(PAGE_AT, "SELECT page, label FROM pages WHERE doc=? AND start<=? ORDER BY start DESC, page DESC LIMIT 1") \
     SQL(PAGE_DROP, "DELETE FROM pages WHERE doc=?") \
     SQL(CHUNK_OF_DOC, "SELECT id, hash FROM chunks WHERE doc=? ORDER BY seq") \
-    SQL(CHUNK_ADD, "INSERT INTO chunks(doc, seq, start, end, page, heading, header_start, header_end, length, hash) " \
-                   "VALUES(?,?,?,?,?,?,?,?,?,?)") \
+    SQL(CHUNK_ADD, "INSERT INTO chunks(doc, seq, start, end, page, heading, header_start, header_end, length, script, hash) " \
+                   "VALUES(?,?,?,?,?,?,?,?,?,?,?)") \
     SQL(CHUNK_SET, "UPDATE chunks SET seq=?, start=?, end=?, page=?, heading=?, header_start=?, header_end=?, " \
-                   "length=?, hash=? WHERE id=?") \
+                   "length=?, script=?, hash=? WHERE id=?") \
     SQL(CHUNK_DROP, "DELETE FROM chunks WHERE id=?") \
     SQL(CHUNK_GET, "SELECT c.id, d.id, d.doc, d.title, c.heading, c.start, c.end, c.header_start, c.header_end, c.page, " \
                    "c.seq, p.label FROM chunks c JOIN documents d ON d.id = c.doc LEFT JOIN pages p ON p.doc = c.doc " \
@@ -42,7 +42,7 @@
     SQL(CHUNK_FULL, "SELECT id, seq, start, end, heading, header_start, header_end, length, hash FROM chunks WHERE doc=? " \
                     "ORDER BY seq") \
     SQL(CHUNK_BY_HASH, "SELECT id FROM chunks WHERE hash=? LIMIT 1") \
-    SQL(CHUNK_ALL, "SELECT id, doc, page, length FROM chunks ORDER BY doc, seq") \
+    SQL(CHUNK_ALL, "SELECT id, doc, page, length, script FROM chunks ORDER BY doc, seq") \
     SQL(VECTOR_ADD, "INSERT OR REPLACE INTO vectors(chunk, scale, code) VALUES(?,?,?)") \
     SQL(VECTOR_DROP, "DELETE FROM vectors WHERE chunk=?") \
     SQL(VECTOR_GET, "SELECT scale, code FROM vectors WHERE chunk=?") \
@@ -73,6 +73,7 @@ struct store {
     sqlite3_stmt *statements[SQL_COUNT];
     struct store_embedder embedder;
     char *owned[5]; /* the strings of embedder */
+    float *centres; /* embedder.centres */
     struct snapshot snapshot;
     bool have_snapshot;
     char *found; /* the strings store_find handed out last */
@@ -114,7 +115,13 @@ void snapshot_release(struct snapshot *v);
 
 /* store.c */
 enum sooth_status store_embedder_read(struct store *s, struct sooth_error *err);
+/* align.c */
+bool align_prepare(struct snapshot *v); /* means and gains of a snapshot that has its codes */
 /* vector.c */
+int32_t code_dot(const int8_t *a, const int8_t *b, size_t dim);
+float code_make(const float *v, size_t dim, int8_t *code);
+/* The stored half-precision vector of a passage; *found false when there is none of that dimension. */
+enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found, struct sooth_error *err);
 float half_to_float(uint16_t h);
 /* Keeps the k best of what is offered (heap [k], *n so far), ties by slot; best_sort then puts the best first. */
 void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);

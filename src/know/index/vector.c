@@ -95,7 +95,7 @@ size_t vector_packed(size_t dim)
     return 4 + 3 * dim;
 }
 
-static float code_make(const float *v, size_t dim, int8_t *code)
+float code_make(const float *v, size_t dim, int8_t *code)
 {
     float most = 0;
     for (size_t i = 0; i < dim; i++)
@@ -127,7 +127,7 @@ bool vector_pack(const float *v, size_t dim, unsigned char *out)
 
 /* --- the scan ------------------------------------------------------------------------------------------------ */
 
-static int32_t code_dot(const int8_t *a, const int8_t *b, size_t dim)
+int32_t code_dot(const int8_t *a, const int8_t *b, size_t dim)
 {
     int32_t sum = 0; /* dim < 2^20 / 16: no overflow up to 133,000 numbers */
     for (size_t i = 0; i < dim; i++)
@@ -225,8 +225,7 @@ static size_t scan(const struct snapshot *v, enum metric m, const float *query, 
     return n;
 }
 
-/* The stored half-precision vector of a passage; *found false when there is none of that dimension. */
-static enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found, struct sooth_error *err)
+enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_HALF_GET, err, "i", chunk);

@@ -21,6 +21,43 @@ enum { HASH_DIM = 256, HASH_LIMIT = 256, GOOD_TOKENS = 112, MARGIN = 2 };
 
 static atomic_uint_fast64_t passages_embedded;
 
+/* Plain questions about nothing in particular, the same in both languages. */
+enum { QUESTIONS = 20 };
+static const char *const questions[SCRIPTS][QUESTIONS] = {
+    { "What is the name of the person who wrote this?", "How many items are there in total?", "When was it first released?",
+      "Which command lists all files?", "Where can I find more information?", "How do I install the program?",
+      "Why did the test fail?", "What does this option do?", "Who is responsible for the decision?",
+      "How long does the process take?", "Which version is required?", "What is the difference between the two methods?",
+      "Can it be used without a network?", "What is the maximum size allowed?", "In which year did the war end?",
+      "What colour is the cover of the book?", "How should an error be reported?",
+      "What are the main causes of the problem?", "Which country has the largest population?",
+      "Is it safe to remove the old package?" },
+    { "这是谁写的？", "一共有多少个？", "它是什么时候首次发布的？", "哪个命令可以列出所有文件？", "在哪里可以找到更多信息？",
+      "怎样安装这个程序？", "测试为什么会失败？", "这个选项有什么作用？", "谁负责作出决定？", "整个过程需要多长时间？",
+      "需要哪个版本？", "这两种方法有什么区别？", "没有网络能使用吗？", "允许的最大尺寸是多少？", "战争在哪一年结束？",
+      "书的封面是什么颜色？", "应该怎样报告错误？", "问题的主要原因是什么？", "哪个国家人口最多？", "删除旧的软件包安全吗？" },
+};
+
+enum sooth_status embedder_centres(const struct embedder *e, float *centres, struct sooth_error *err)
+{
+    size_t lens[QUESTIONS], dim = e->dim;
+    float *vectors = mem_array(QUESTIONS * dim, sizeof *vectors);
+    enum sooth_status status = vectors ? SOOTH_OK : err_nomem(err);
+    for (int s = 0; s < SCRIPTS && status == SOOTH_OK; s++) {
+        float *mean = centres + (size_t)s * dim;
+        for (int i = 0; i < QUESTIONS; i++)
+            lens[i] = strlen(questions[s][i]);
+        status = e->embed(e, true, questions[s], lens, QUESTIONS, vectors, err);
+        for (size_t j = 0; j < dim && status == SOOTH_OK; j++) {
+            mean[j] = 0;
+            for (int i = 0; i < QUESTIONS; i++)
+                mean[j] += vectors[(size_t)i * dim + j] / QUESTIONS;
+        }
+    }
+    mem_free(vectors);
+    return status;
+}
+
 uint64_t embedder_calls(void)
 {
     return atomic_load(&passages_embedded);

@@ -131,7 +131,7 @@ enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out, 
     const struct store_embedder *se = store_embedder(kb->store);
     const struct embedder *e = kb->embedder;
     if (se->fingerprint && (strcmp(se->fingerprint, e->fingerprint) != 0 || se->dim != e->dim)) {
-        const struct store_embedder other = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim, 0 };
+        const struct store_embedder other = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim, 0, NULL };
         status = store_embedder_set(kb->store, &other, false, err); /* says what is wrong */
         if (status != SOOTH_OK)
             return status;
@@ -140,16 +140,31 @@ enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out, 
     return SOOTH_OK;
 }
 
+enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace, struct sooth_error *err)
+{
+    size_t tokens = kb->chunk_tokens ? kb->chunk_tokens : e->chunk_tokens;
+    float *centres = mem_array(SCRIPTS * e->dim, sizeof *centres);
+    const struct store_embedder mine = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim,
+                                         tokens < e->limit ? tokens : e->limit, centres };
+    enum sooth_status status = centres ? embedder_centres(e, centres, err) : err_nomem(err);
+    if (status == SOOTH_OK)
+        status = store_embedder_set(kb->store, &mine, replace, err);
+    mem_free(centres);
+    return status;
+}
+
 enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder **out, struct sooth_error *err)
 {
     enum sooth_status status = load(kb, err);
     if (status != SOOTH_OK)
         return status;
     const struct embedder *e = kb->embedder;
-    size_t tokens = kb->chunk_tokens ? kb->chunk_tokens : e->chunk_tokens;
-    const struct store_embedder mine = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim,
-                                         tokens < e->limit ? tokens : e->limit };
-    status = store_embedder_set(kb->store, &mine, false, err);
+    const struct store_embedder *se = store_embedder(kb->store);
+    if (se->fingerprint && strcmp(se->fingerprint, e->fingerprint) == 0 && se->dim == e->dim) {
+        *out = e;
+        return SOOTH_OK;
+    }
+    status = kb_embedder_write(kb, e, false, err);
     if (status != SOOTH_OK)
         return status;
     metric_parse(store_embedder(kb->store)->metric, &kb->metric);

@@ -237,11 +237,7 @@ static enum sooth_status reembed_one(struct sooth_kb *kb, const struct embedder 
  * leaves the store as it was. */
 enum sooth_status kb_reembed(struct sooth_kb *kb, const struct embedder *e, struct sooth_error *err)
 {
-    static const char *const metric_names[] = { "cosine", "dot", "l2", "l1" };
     struct docs docs = { 0 };
-    size_t tokens = kb->chunk_tokens ? kb->chunk_tokens : e->chunk_tokens;
-    const struct store_embedder mine = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim,
-                                         tokens < e->limit ? tokens : e->limit };
     enum sooth_status status = store_write_begin(kb->store, err);
     if (status != SOOTH_OK)
         return status;
@@ -249,7 +245,7 @@ enum sooth_status kb_reembed(struct sooth_kb *kb, const struct embedder *e, stru
     if (status == SOOTH_ERR_CANCELLED)
         status = err_nomem(err);
     if (status == SOOTH_OK)
-        status = store_embedder_set(kb->store, &mine, true, err);
+        status = kb_embedder_write(kb, e, true, err);
     for (size_t i = 0; i < docs.names.count; i++) {
         if (status == SOOTH_OK)
             status = reembed_one(kb, e, docs.names.items[i], err);

@@ -1,13 +1,16 @@
 /* kb_search.c: from a question to ranked passages.
  *
- *   question -+-> vector search, best `deep` --------------+-> RRF -> candidates -> late interaction over the best 24 -> k windows
- *             +-> BM25,          best `deep` --------------+
- *             +-> vector search in the other language, n --+   (when the words of the question are hardly found)
+ *   question -+-> aligned vectors, best `deep` --+-> RRF -> candidates -> evidence -> late interaction over 24 -> k windows
+ *             +-> BM25,            best `deep` --+
  *
- * Passages are small, because one vector tells little about much text; what comes back is a passage with its neighbours,
- * because an answer often stands in the next sentence. Words are the surer guide here: the vectors of small models weigh less.
- * A question in one language finds passages in the other by vector only, and there its similarities are all lower: so those
- * get a list of their own.
+ * Passages are small, because one vector tells little about much text; what comes back is a passage with its
+ * neighbours, because an answer often stands in the next sentence.
+ *
+ * Fusion by ranks decides who is a candidate; how good a candidate is depends on how much evidence there is, which
+ * ranks forget: a question in one language finds nothing but noise by words in documents of the other, and the noise
+ * has a rank 1 too. So candidates are ordered by
+ *     evidence = aligned cosine (align.c) + BM25 / its ceiling  [+ RERANK_WEIGHT * late interaction]
+ * whose parts are near 0 when they say nothing. The mode "vector" ranks by the store's metric alone, "text" by BM25.
  *
  * Three numbers, each bounded: candidates (what fusion ranked), reranked (what late interaction read), k (what comes
  * back). Everything is read in one transaction: a search sees the store at one moment.
@@ -26,13 +29,10 @@
 #include "core/base/error.h"
 #include "know/retrieve/kbase.h"
 
-enum { DEEP_MIN = 200, DEEP_EACH = 4, RERANK_MAX = 24, OTHER_MAX = 8, K_DEFAULT = 10, K_MAX = 100000 };
+enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
 enum { WINDOW_BYTES = 1800, WINDOW_PASSAGES = 5 }; /* a hit and its neighbours */
-#define VECTOR_WEIGHT 0.4
-#define TEXT_WEIGHT 1.0
-#define OTHER_WEIGHT 1.3    /* as if both lists had named them: words cannot */
-#define OTHER_BELOW 0.15 /* share of the question's word weight that the best passage covers, under which other languages are asked */
-#define RERANK_SHARE 0.5 /* of the final order; the rest is the fused score */
+#define TEXT_WEIGHT 1.0   /* of BM25 / ceiling beside the aligned cosine */
+#define RERANK_WEIGHT 0.5 /* of late interaction */
 
 struct candidate {
     uint32_t slot;
@@ -82,65 +82,54 @@ static enum sooth_status run_lists(struct search *s, struct scored *by_vector, s
     struct store *st = s->kb->store;
     enum sooth_status status = SOOTH_OK;
     *n_vector = *n_text = 0;
-    if (s->o->mode != SOOTH_SEARCH_TEXT)
+    if (s->o->mode == SOOTH_SEARCH_HYBRID)
+        status = aligned_search(st, s->v, s->vector, script_of(s->query, s->query_len), s->allow, s->deep, by_vector, n_vector, s->err);
+    else if (s->o->mode == SOOTH_SEARCH_VECTOR)
         status = vector_search(st, s->v, s->kb->metric, s->vector, s->allow, s->deep, by_vector, n_vector, s->err);
     if (status == SOOTH_OK && s->o->mode != SOOTH_SEARCH_VECTOR)
         status = text_search(st, s->v, BM25_DEFAULT, s->query, s->query_len, s->allow, s->deep, by_text, n_text, &s->ceiling, s->err);
     return status;
 }
 
-static enum sooth_status fill_list(struct search *s, const struct scored *by_vector, const struct scored *by_text, const struct fused *fused)
+/* Every candidate's similarities, whichever list found it. */
+static enum sooth_status measure(struct search *s)
 {
-    uint32_t *unseen = mem_array(s->n + 1, sizeof *unseen);
-    double *scores = mem_array(s->n + 1, sizeof *scores);
-    size_t n = 0;
-    if (!unseen || !scores) {
-        mem_free(unseen);
-        mem_free(scores);
-        return err_nomem(s->err);
+    uint32_t *slots = mem_array(s->n + 1, sizeof *slots);
+    double *plain = mem_array(s->n + 1, sizeof *plain), *aligned = mem_array(s->n + 1, sizeof *aligned);
+    enum sooth_status status = slots && plain && aligned ? SOOTH_OK : err_nomem(s->err);
+    for (size_t i = 0; i < s->n && slots; i++)
+        slots[i] = s->list[i].slot;
+    if (status == SOOTH_OK)
+        status = vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, slots, s->n, plain, s->err);
+    if (status == SOOTH_OK)
+        status = aligned_scores(s->kb->store, s->v, s->vector, script_of(s->query, s->query_len), slots, s->n, aligned, s->err);
+    for (size_t i = 0; i < s->n && status == SOOTH_OK; i++) {
+        struct candidate *c = &s->list[i];
+        c->vector = plain[i];
+        c->order = (isnan(aligned[i]) ? 0 : aligned[i]) + TEXT_WEIGHT * (isnan(c->text) ? 0 : c->text);
     }
-    for (size_t i = 0; i < s->n; i++) {
-        const struct fused *f = &fused[i];
-        s->list[i] = (struct candidate){ f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1] };
-        if (f->rank[0])
-            s->list[i].vector = by_vector[f->rank[0] - 1].score;
-        else if (s->vector)
-            unseen[n++] = f->slot;
-        if (f->rank[1])
-            s->list[i].text = s->ceiling > 0 ? by_text[f->rank[1] - 1].score / s->ceiling : 0;
-    }
-    enum sooth_status status = n ? vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, unseen, n, scores, s->err) : SOOTH_OK;
-    for (size_t i = 0, j = 0; i < s->n && j < n; i++)
-        if (s->list[i].slot == unseen[j])
-            s->list[i].vector = scores[j++];
-    mem_free(unseen);
-    mem_free(scores);
+    mem_free(slots);
+    mem_free(plain);
+    mem_free(aligned);
     return status;
 }
 
-/* Passages of documents in the other language: to the list with the ranks they have among themselves. */
-static enum sooth_status add_other(struct search *s, struct fused *fused)
+static enum sooth_status fill_list(struct search *s, const struct scored *by_vector, const struct scored *by_text, const struct fused *fused)
 {
-    struct scored found[OTHER_MAX];
-    size_t n = 0, marked = 0;
-    bool han = index_is_han(s->query, s->query_len);
-    unsigned char *allow = mem_calloc(s->v->n + 1, 1);
-    if (!allow)
-        return err_nomem(s->err);
-    for (size_t i = 0; i < s->v->n; i++)
-        marked += allow[i] = s->v->docs[s->v->doc[i]].han != han && (!s->allow || s->allow[i]);
-    enum sooth_status status = marked ? vector_search(s->kb->store, s->v, s->kb->metric, s->vector, allow, OTHER_MAX, found, &n, s->err) : SOOTH_OK;
-    mem_free(allow);
-    for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
-        double score = OTHER_WEIGHT / (60.0 + 3.0 * (double)(i + 1));
-        size_t j = 0;
-        while (j < s->n && fused[j].slot != found[i].slot)
-            j++;
-        if (j == s->n)
-            fused[s->n++] = (struct fused){ found[i].slot, 0, { 0, 0 } };
-        fused[j].score = fused[j].score > score ? fused[j].score : score;
+    enum sooth_status status = SOOTH_OK;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct fused *f = &fused[i];
+        struct candidate *c = &s->list[i];
+        *c = (struct candidate){ f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1] };
+        if (s->o->mode == SOOTH_SEARCH_VECTOR)
+            c->vector = by_vector[f->rank[0] - 1].score;
+        if (f->rank[1])
+            c->text = s->ceiling > 0 ? by_text[f->rank[1] - 1].score / s->ceiling : 0;
     }
-    fuse_sort(fused, s->n);
+    if (s->o->mode == SOOTH_SEARCH_HYBRID)
+        status = measure(s);
+    if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID)
+        qsort(s->list, s->n, sizeof *s->list, by_order);
     return status;
 }
 
@@ -149,18 +138,13 @@ static enum sooth_status gather(struct search *s)
 {
     size_t n_vector, n_text, deep = s->deep;
     struct scored *by_vector = mem_array(deep, sizeof *by_vector), *by_text = mem_array(deep, sizeof *by_text);
-    struct fused *fused = mem_array(2 * deep + OTHER_MAX, sizeof *fused);
-    s->list = mem_array(2 * deep + OTHER_MAX, sizeof *s->list);
+    struct fused *fused = mem_array(2 * deep, sizeof *fused);
+    s->list = mem_array(2 * deep, sizeof *s->list);
     enum sooth_status status = by_vector && by_text && fused && s->list ? SOOTH_OK : err_nomem(s->err);
     if (status == SOOTH_OK)
         status = run_lists(s, by_vector, &n_vector, by_text, &n_text);
     if (status == SOOTH_OK) {
-        s->n = fuse_rrf(by_vector, n_vector, VECTOR_WEIGHT, by_text, n_text, TEXT_WEIGHT, fused);
-        double best = n_text && s->ceiling > 0 ? by_text[0].score / s->ceiling : 0;
-        if (s->o->mode == SOOTH_SEARCH_HYBRID && s->vector && best < OTHER_BELOW)
-            status = add_other(s, fused);
-    }
-    if (status == SOOTH_OK) {
+        s->n = fuse_rrf(by_vector, n_vector, 1, by_text, n_text, 1, fused);
         status = fill_list(s, by_vector, by_text, fused);
     }
     mem_free(by_vector);
@@ -169,8 +153,7 @@ static enum sooth_status gather(struct search *s)
     return status;
 }
 
-/* Late interaction on the first 24; both scales are stretched to 0..1 over those (late interaction over each language alone, because
- * words of another language are never as near), then mixed. The rest follows. */
+/* Late interaction on the first 24; the others follow in their order. */
 static enum sooth_status rerank(struct search *s)
 {
     size_t n = s->n < RERANK_MAX ? s->n : RERANK_MAX;
@@ -192,19 +175,9 @@ static enum sooth_status rerank(struct search *s)
         store_passage_release(&passages[i]);
     if (status != SOOTH_OK || n < 2)
         return status;
-    double first = s->list[0].order, last = s->list[n - 1].order, lo[2] = {INFINITY, INFINITY}, hi[2] = {-INFINITY, -INFINITY};
-    bool han = index_is_han(s->query, s->query_len);
     for (size_t i = 0; i < n; i++) {
-        int other = s->v->docs[s->v->doc[s->list[i].slot]].han != han;
-        lo[other] = fmin(lo[other], scores[i]);
-        hi[other] = fmax(hi[other], scores[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        int other = s->v->docs[s->v->doc[s->list[i].slot]].han != han;
-        double fused = first > last ? (s->list[i].order - last) / (first - last) : 0;
-        double late = hi[other] > lo[other] ? (scores[i] - lo[other]) / (hi[other] - lo[other]) : 0;
         s->list[i].rerank = scores[i];
-        s->list[i].order = 1 + RERANK_SHARE * late + (1 - RERANK_SHARE) * fused; /* above every fused score */
+        s->list[i].order += RERANK_WEIGHT * scores[i];
     }
     qsort(s->list, n, sizeof *s->list, by_order);
     s->reranked = n;

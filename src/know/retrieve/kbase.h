@@ -17,6 +17,7 @@ struct sooth_kb {
 
 /* The embedder, made the store's if it has none yet. For writers. */
 enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder **out, struct sooth_error *err);
+enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace, struct sooth_error *err);
 size_t kb_overlap(size_t tokens);
 
 /* --- kb_walk.c --- */

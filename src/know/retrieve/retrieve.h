@@ -31,6 +31,8 @@ struct embedder {
 };
 enum sooth_status embedder_open(const char *name, unsigned threads, struct embedder **out, struct sooth_error *err);
 void embedder_close(struct embedder *e);
+/* Where ordinary questions lie: the mean vector of twenty in each script. centres: [SCRIPTS, dim]. */
+enum sooth_status embedder_centres(const struct embedder *e, float *centres, struct sooth_error *err);
 uint64_t embedder_calls(void); /* texts embedded as passages so far in this process, for tests */
 
 /* --- chunk.c ------------------------------------------------------------------------------------------------ */
