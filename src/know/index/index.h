@@ -140,16 +140,12 @@ double metric_similarity(enum metric m, const float *a, const float *b, size_t d
 size_t vector_packed(size_t dim);
 bool vector_pack(const float *v, size_t dim, unsigned char *out);
 
-/* Is a text (a document, a question) written in Han characters? Code and names in Latin letters may stand among them. */
-bool index_is_han(const char *text, size_t len);
-
 /* --- searching --------------------------------------------------------------------------------------------- */
 
 struct snapshot_doc {
     int64_t id;
     char *doc, *title, *format, *tags;
     size_t first, count; /* its slots */
-    bool han;            /* index_is_han */
 };
 struct snapshot { /* of one generation of the store */
     uint64_t generation;

@@ -17,7 +17,6 @@
  *
  * What it leaves out: spelling, synonyms, word segmentation of Thai, Khmer and Lao (each run is one word). */
 #include "know/index/segment.h"
-#include "know/index/index.h"
 #include <string.h>
 #include "core/base/error.h"
 #include "core/base/unicode.h"
@@ -27,8 +26,6 @@
 static const char han_fold[] =
 #include "know/index/han_fold.inc"
     ; /* pairs of three-byte characters, ordered by the first */
-
-#define HAN_PERCENT 5
 
 struct segment {
     term_fn *fn;
@@ -239,17 +236,4 @@ uint64_t term_key(const char *term, size_t len)
     h *= 0xFF51AFD7ED558CCDu;
     h ^= h >> 33;
     return h;
-}
-
-bool index_is_han(const char *text, size_t len)
-{
-    size_t han = 0, all = 0, n;
-    for (size_t i = 0; i < len; i += n) {
-        uint32_t c = utf8_decode(text + i, len - i, &n);
-        if (c == ' ' || c == '\n')
-            continue;
-        all++;
-        han += c != UTF8_BAD && uni_is_han(c);
-    }
-    return han * 100 > all * HAN_PERCENT;
 }

@@ -53,7 +53,6 @@ static enum sooth_status load_docs(struct store *s, struct snapshot *v, struct s
     while (ok && sql_row(s, q, &status, err)) {
         const char *title = (const char *)sqlite3_column_text(q, 4), *format = (const char *)sqlite3_column_text(q, 5);
         struct snapshot_doc d = { .id = sqlite3_column_int64(q, 0) };
-        d.han = sqlite3_column_int64(q, 15) != 0;
         d.doc = mem_strdup((const char *)sqlite3_column_text(q, 1));
         d.title = mem_strdup(title ? title : "");
         d.format = mem_strdup(format ? format : "");

@@ -31,7 +31,7 @@ static const char schema_sql[] =
     "CREATE TABLE documents(id INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL UNIQUE, hash TEXT NOT NULL,"
     " parse TEXT NOT NULL, title TEXT, format TEXT, encoding TEXT, tags TEXT NOT NULL, added TEXT NOT NULL, note TEXT,"
     " pages INTEGER NOT NULL, chunks INTEGER NOT NULL, text_len INTEGER NOT NULL, source_bytes INTEGER NOT NULL,"
-    " context_title TEXT, blocks BLOB, han INTEGER NOT NULL DEFAULT 0);"
+    " context_title TEXT, blocks BLOB);"
     "CREATE TABLE texts(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
     "CREATE TABLE pages(doc INTEGER NOT NULL, page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,"
     " label TEXT, PRIMARY KEY(doc, page)) WITHOUT ROWID;"

@@ -206,8 +206,6 @@ static enum sooth_status document_write(struct store *s, const struct store_docu
         *id = sqlite3_last_insert_rowid(s->db);
     }
     buf_release(&tags);
-    if (status == SOOTH_OK)
-        status = sql_run(s, SQL_DOC_HAN, err, "ii", (int64_t)index_is_han(d->text, d->text_len), *id);
     return status;
 }
 

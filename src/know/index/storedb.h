@@ -14,12 +14,11 @@
     SQL(DOC_FIND, "SELECT id, doc, hash, parse, title, format, encoding, tags, added, note, pages, chunks, text_len, " \
                   "source_bytes, context_title FROM documents WHERE doc = ?") \
     SQL(DOC_LIST, "SELECT id, doc, hash, parse, title, format, encoding, tags, added, note, pages, chunks, text_len, " \
-                  "source_bytes, context_title, han FROM documents ORDER BY doc") \
+                  "source_bytes, context_title FROM documents ORDER BY doc") \
     SQL(DOC_ADD, "INSERT INTO documents(doc, hash, parse, title, format, encoding, tags, added, note, pages, chunks, " \
                  "text_len, source_bytes, context_title, blocks) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)") \
     SQL(DOC_SET, "UPDATE documents SET hash=?, parse=?, title=?, format=?, encoding=?, tags=?, added=?, note=?, " \
                  "pages=?, chunks=?, text_len=?, source_bytes=?, context_title=?, blocks=? WHERE id=?") \
-    SQL(DOC_HAN, "UPDATE documents SET han = ? WHERE id = ?") \
     SQL(DOC_TAGS, "UPDATE documents SET tags=? WHERE doc=?") \
     SQL(DOC_BLOCKS, "SELECT blocks FROM documents WHERE id=?") \
     SQL(DOC_DROP, "DELETE FROM documents WHERE id=?") \

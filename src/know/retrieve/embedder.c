@@ -17,7 +17,7 @@
 #include "know/retrieve/retrieve.h"
 #include "sooth/model.h"
 
-enum { HASH_DIM = 256, HASH_LIMIT = 256, GOOD_TOKENS = 112, MARGIN = 2 };
+enum { HASH_DIM = 256, HASH_LIMIT = 256, GOOD_TOKENS = 128, MARGIN = 2 };
 
 static atomic_uint_fast64_t passages_embedded;
 

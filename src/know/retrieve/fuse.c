@@ -21,11 +21,6 @@ static int by_score(const void *a, const void *b)
     return x->score > y->score ? -1 : x->score < y->score ? 1 : by_slot(a, b);
 }
 
-void fuse_sort(struct fused *items, size_t n)
-{
-    qsort(items, n, sizeof *items, by_score);
-}
-
 size_t fuse_rrf(const struct scored *a, size_t n_a, double weight_a, const struct scored *b, size_t n_b, double weight_b, struct fused *out)
 {
     size_t n = 0, kept = 0;

@@ -20,13 +20,15 @@
  * the list and never exceed a similarity that was measured; vector_score has the passage's own. In text mode the score
  * is the BM25 score divided by its ceiling: the share of the question's weight that the passage covers.
  *
- * Passages of identical text (the same file twice) are one hit; its `also` names the other documents. */
+ * Passages of identical text (the same file twice) are one hit; its `also` names the other documents. A passage that
+ * an earlier window shows is not shown again. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "know/retrieve/kbase.h"
 
 enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
@@ -218,90 +220,131 @@ static void hit_take(struct sooth_hit *h, const struct candidate *c, struct stor
     memset(p, 0, sizeof *p); /* the strings are the hit's now */
 }
 
-/* Joins neighbours of the same document and page to a passage: the next ones and the one before, in turn, as bytes allow. *from and
- * *to become the slots it now covers. */
-static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hit *h, int64_t doc_id, uint32_t *from, uint32_t *to)
+/* Which hit shows a passage of this text already. */
+struct shown {
+    uint64_t text; /* hash */
+    size_t hit;
+};
+struct showing {
+    VEC(struct shown) list;
+};
+
+static uint64_t text_hash(const struct store_passage *p)
+{
+    return hash64(p->text, p->end - p->start, 0);
+}
+
+static bool shown_add(struct showing *all, uint64_t text, size_t hit)
+{
+    return vec_push(&all->list, ((struct shown){ text, hit }));
+}
+
+static const struct shown *shown_find(const struct showing *all, uint64_t text)
+{
+    for (size_t i = 0; i < all->list.count; i++)
+        if (all->list.items[i].text == text)
+            return &all->list.items[i];
+    return NULL;
+}
+
+/* A hit's growing window over neighbouring slots of one document and page. */
+struct window {
+    uint32_t from, to;
+    size_t start, end;
+};
+
+/* Takes the next slot behind, or before, when the window stays within its bytes. */
+static enum sooth_status window_take(struct search *s, struct window *w, uint32_t slot, bool back, struct showing *all, size_t hit,
+                                     bool *taken)
 {
     const struct snapshot *v = s->v;
     const struct snapshot_doc *d = &v->docs[v->doc[slot]];
-    size_t start = h->start, end = h->end;
-    *from = *to = slot;
-    for (unsigned turn = 0, stuck = 0; stuck < 2 && *to - *from + 1 < WINDOW_PASSAGES; turn++) {
-        bool back = turn % 3 == 2 || (stuck && turn % 3 != 2 && *to + 1 >= d->first + d->count);
-        uint32_t next = back ? *from - 1 : *to + 1;
-        struct store_passage p;
-        if ((back && *from == d->first) || (!back && next >= d->first + d->count) || v->page[next] != v->page[slot]) {
-            stuck++;
-            continue;
-        }
-        enum sooth_status status = store_passage(s->kb->store, v->chunk[next], &p, s->err);
-        if (status != SOOTH_OK)
-            return status;
-        size_t a = p.start < start ? p.start : start, z = p.end > end ? p.end : end;
-        store_passage_release(&p);
-        if (z - a > WINDOW_BYTES) {
-            stuck++;
-            continue;
-        }
-        stuck = 0;
-        start = a;
-        end = z;
-        *(back ? from : to) = next;
+    uint32_t next = back ? w->from - 1 : w->to + 1;
+    struct store_passage p;
+    *taken = false;
+    if ((back && w->from == d->first) || (!back && next >= d->first + d->count) || v->page[next] != v->page[slot])
+        return SOOTH_OK;
+    enum sooth_status status = store_passage(s->kb->store, v->chunk[next], &p, s->err);
+    if (status != SOOTH_OK)
+        return status;
+    size_t start = p.start < w->start ? p.start : w->start, end = p.end > w->end ? p.end : w->end;
+    if (end - start <= WINDOW_BYTES) {
+        w->start = start;
+        w->end = end;
+        *(back ? &w->from : &w->to) = next;
+        *taken = true;
+        if (!shown_add(all, text_hash(&p), hit))
+            status = err_nomem(s->err);
+    }
+    store_passage_release(&p);
+    return status;
+}
+
+/* Joins neighbours to the last hit: two behind, then one before, and so on, as bytes allow. */
+static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hits *out, int64_t doc_id, struct showing *all)
+{
+    struct sooth_hit *h = &out->items[out->count - 1];
+    struct window w = { slot, slot, h->start, h->end };
+    bool open[2] = { true, true }; /* behind, before */
+    enum sooth_status status = SOOTH_OK;
+    for (unsigned turn = 0; status == SOOTH_OK && (open[0] || open[1]) && w.to - w.from + 1 < WINDOW_PASSAGES; turn++) {
+        bool back = turn % 3 == 2 ? open[1] : !open[0];
+        status = window_take(s, &w, slot, back, all, out->count - 1, &open[back]);
     }
     struct buf text = BUF_INIT;
-    enum sooth_status status = *from == *to ? SOOTH_OK : store_text(s->kb->store, doc_id, start, end, &text, s->err);
-    if (status == SOOTH_OK && *from != *to) {
+    if (status == SOOTH_OK && w.from != w.to)
+        status = store_text(s->kb->store, doc_id, w.start, w.end, &text, s->err);
+    if (status == SOOTH_OK && w.from != w.to) {
         mem_free(h->text);
         h->text = buf_take(&text);
-        h->start = start;
-        h->end = end;
+        h->start = w.start;
+        h->end = w.end;
         status = h->text ? SOOTH_OK : err_nomem(s->err);
     }
     buf_release(&text);
     return status;
 }
 
-/* The first k different windows; a passage inside an earlier window is not shown again; identical text joins the hit it equals. */
+/* One candidate: a new hit, or another source of one that shows its text already. *full: there was no room. */
+static enum sooth_status hit_offer(struct search *s, struct sooth_hits *out, size_t i, double score, struct showing *all, bool *full)
+{
+    struct store_passage p;
+    uint32_t slot = s->list[i].slot;
+    enum sooth_status status = store_passage(s->kb->store, s->v->chunk[slot], &p, s->err);
+    if (status != SOOTH_OK)
+        return status;
+    uint64_t text = text_hash(&p);
+    const struct shown *same = shown_find(all, text);
+    int64_t doc_id = p.doc_id;
+    *full = !same && out->count == s->k;
+    if (same && !also_add(&out->items[same->hit], p.doc))
+        status = err_nomem(s->err);
+    if (!same && !*full) {
+        hit_take(&out->items[out->count], &s->list[i], &p, out->count + 1, score);
+        status = shown_add(all, text, out->count++) ? SOOTH_OK : err_nomem(s->err);
+        if (status == SOOTH_OK && s->o->windows && s->o->mode == SOOTH_SEARCH_HYBRID)
+            status = widen(s, slot, out, doc_id, all);
+    }
+    store_passage_release(&p);
+    return status;
+}
+
 static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
 {
     double *scores = mem_array(s->n + 1, sizeof *scores);
-    unsigned char *shown = mem_calloc(s->v->n + 1, 1);
+    struct showing all = { 0 };
+    bool full = false;
     out->items = mem_calloc((s->k < s->n ? s->k : s->n) + 1, sizeof *out->items);
-    enum sooth_status status = scores && shown && out->items ? SOOTH_OK : err_nomem(s->err);
+    enum sooth_status status = scores && out->items ? SOOTH_OK : err_nomem(s->err);
     for (size_t i = s->n; status == SOOTH_OK && i-- > 0;) {
         scores[i] = score_of(s, i);
         if (i + 1 < s->n && scores[i + 1] > scores[i])
             scores[i] = scores[i + 1];
     }
-    for (size_t i = 0; i < s->n && status == SOOTH_OK && scores[i] >= s->o->min_score; i++) {
-        struct store_passage p;
-        uint32_t slot = s->list[i].slot, from, to;
-        if (s->o->windows && shown[slot])
-            continue;
-        status = store_passage(s->kb->store, s->v->chunk[slot], &p, s->err);
-        if (status != SOOTH_OK)
-            break;
-        int64_t doc_id = p.doc_id;
-        struct sooth_hit *same = NULL;
-        for (size_t j = 0; j < out->count && !same; j++)
-            if (strcmp(out->items[j].text, p.text) == 0)
-                same = &out->items[j];
-        if (same && !also_add(same, p.doc))
-            status = err_nomem(s->err);
-        bool full = out->count == s->k;
-        if (!same && !full)
-            hit_take(&out->items[out->count], &s->list[i], &p, out->count + 1, scores[i]), out->count++;
-        if (!same && !full && s->o->windows && s->o->mode == SOOTH_SEARCH_HYBRID) {
-            status = widen(s, slot, &out->items[out->count - 1], doc_id, &from, &to);
-            for (uint32_t j = from; j <= to && status == SOOTH_OK; j++)
-                shown[j] = 1;
-        }
-        store_passage_release(&p);
-        if (!same && full)
-            break;
-    }
+    for (size_t i = 0; i < s->n && status == SOOTH_OK && !full && scores[i] >= s->o->min_score; i++)
+        status = hit_offer(s, out, i, scores[i], &all, &full);
+    vec_free(&all.list);
     mem_free(scores);
-    mem_free(shown);
     return status;
 }
 

@@ -67,7 +67,6 @@ struct fused { uint32_t slot; double score; uint32_t rank[2]; }; /* ranks in the
 /* Reciprocal rank fusion: sum of weight / (60 + rank), rank from 1. Best first, ties by slot; returns the count.
  * out: [n_a + n_b]. */
 size_t fuse_rrf(const struct scored *a, size_t n_a, double weight_a, const struct scored *b, size_t n_b, double weight_b, struct fused *out);
-void fuse_sort(struct fused *items, size_t n); /* best first, ties by slot */
 /* Maximal marginal relevance: picks k of n by lambda * relevance[i] - (1 - lambda) * max similarity[i * n + j] to those
  * picked; order [k]. */
 void fuse_mmr(const double *relevance, const double *similarity, size_t n, double lambda, size_t k, size_t *order);

@@ -145,6 +145,64 @@ static void lesson_rag_17_adding_again_changes_nothing(void **state)
     sooth_kb_close(kb);
 }
 
+static void lesson_rag_17_the_same_long_file_twice_is_shown_once(void **state)
+{
+    struct buf b = BUF_INIT;
+    for (int i = 0; i < 200; i++)
+        buf_printf(&b, "Paragraph %d is about subject number %d and nothing else.\n\n", i, i * 17);
+    write_doc("one.txt", b.data);
+    write_doc("two.txt", b.data);
+    struct sooth_kb *kb = open_kb();
+    add(kb, docs, NULL);
+    struct sooth_hits h = search(kb, "subject number 1700", SOOTH_SEARCH_HYBRID, 8, NULL);
+    assert_true(h.count > 1);
+    for (size_t i = 0; i < h.count; i++) {
+        assert_int_equal(h.items[i].n_also, 1);
+        assert_memory_equal(b.data + h.items[i].start, h.items[i].text, h.items[i].end - h.items[i].start);
+        for (size_t j = 0; j < i; j++) /* windows may touch, what was found is not found twice */
+            assert_true(h.items[i].chunk != h.items[j].chunk && strcmp(h.items[i].text, h.items[j].text) != 0);
+    }
+    sooth_hits_release(&h);
+    sooth_kb_close(kb);
+    buf_release(&b);
+}
+
+/* A question in one language must reach the passage in the other, past those that only share its language. */
+static void scripts_are_compared_on_equal_terms(void **state)
+{
+    struct sooth_kb *kb = open_kb();
+    const struct snapshot *v;
+    for (int i = 0; i < 80; i++) {
+        char name[16], text[96];
+        snprintf(name, sizeof name, "e%d.txt", i);
+        snprintf(text, sizeof text, "the number %d of the English notes is the %d", i, i * 7);
+        sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, NULL, NULL);
+        snprintf(name, sizeof name, "z%d.txt", i);
+        snprintf(text, sizeof text, "中文笔记的第%d条是%d", i, i * 7);
+        sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, NULL, NULL);
+    }
+    assert_non_null(store_embedder(kb_store(kb))->centres);
+    assert_int_equal(store_snapshot(kb_store(kb), true, &v, NULL), SOOTH_OK);
+    for (int script = 0; script < SCRIPTS; script++) { /* a question made of nothing but its script's own direction */
+        const float *mean = v->mean + (size_t)script * v->dim;
+        struct scored out[160];
+        size_t n, mine = 0;
+        assert_int_equal(vector_search(kb_store(kb), v, METRIC_COSINE, mean, NULL, 80, out, &n, NULL), SOOTH_OK);
+        for (size_t i = 0; i < n; i++)
+            mine += v->script[out[i].slot] == script;
+        assert_true(mine > 75);
+        assert_int_equal(aligned_search(kb_store(kb), v, mean, (enum script)script, NULL, 160, out, &n, NULL), SOOTH_OK);
+        assert_int_equal(n, 160);
+        double sum[SCRIPTS] = { 0 };
+        for (size_t i = 0; i < n; i++) {
+            assert_true(i == 0 || out[i].score <= out[i - 1].score);
+            sum[v->script[out[i].slot]] += out[i].score / 80;
+        }
+        assert_true(fabs(sum[0] - sum[1]) < 0.25);
+    }
+    sooth_kb_close(kb);
+}
+
 static void lesson_rag_18_changed_text_replaces_the_old(void **state)
 {
     struct buf b = BUF_INIT;
@@ -667,7 +725,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(lesson_rag_17_adding_again_changes_nothing), T(lesson_rag_18_changed_text_replaces_the_old), T(lesson_rag_15_names_of_every_kind),
+        T(lesson_rag_17_adding_again_changes_nothing), T(lesson_rag_17_the_same_long_file_twice_is_shown_once),
+        T(scripts_are_compared_on_equal_terms), T(lesson_rag_18_changed_text_replaces_the_old), T(lesson_rag_15_names_of_every_kind),
         T(lesson_rag_19_same_name_in_two_folders), T(lesson_rag_20_forgotten_by_any_name), T(lesson_rag_23_another_embedder_is_refused),
         T(embedding_again_keeps_everything), T(lesson_rag_12_13_shown_text_is_the_files), T(lesson_rag_26_filters_leave_exactly_the_rare_rows),
         cmocka_unit_test(filters_equal_brute_force), T(lesson_rag_27_scores_never_rise), T(lesson_rag_28_three_numbers_and_each_bounded),
