@@ -57,15 +57,28 @@ static void add_list(const struct sooth_hit *h, struct quote *q)
     }
 }
 
-/* A fragment (a verse, a heading-like line) is shown with the lines around it. */
-static void widen(const struct sooth_hit *h, struct quote *q, bool back)
+static bool closed(const struct sooth_hit *h, size_t end)
+{
+    static const char *const stops[] = { ".", "!", "?", "。", "！", "？", "…", ")", "）", "\"", "”", "」", ";", "；" };
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        size_t n = strlen(stops[i]);
+        if (end >= n && !memcmp(h->text + end - n, stops[i], n))
+            return true;
+    }
+    return false;
+}
+
+/* A fragment (a verse, a heading-like line), or words of the question itself: the lines around say what it is. */
+static void widen_back(const struct sooth_hit *h, struct quote *q)
 {
     struct sentence s;
-    if (back && sentence_before(h, q->start, &s) && q->start - s.start < 200) {
+    for (int lines = 0; lines < 3 && sentence_before(h, q->start, &s) && s.end - s.start < 120; lines++)
         q->start = s.start;
-        if (sentence_before(h, q->start, &s) && utf8_length(h->text + q->start, q->end - q->start) < 2 * SHORT_CHARS && q->start - s.start < 200)
-            q->start = s.start;
-    }
+}
+
+static void widen(const struct sooth_hit *h, struct quote *q)
+{
+    struct sentence s;
     if (sentence_after(h, q->end, &s) && s.end - q->end < 240)
         q->end = s.end;
 }
@@ -100,10 +113,10 @@ static void add(const struct question *q, const struct sooth_hits *hits, const s
     size_t chars = utf8_length(h->text + x.start, x.end - x.start);
     if (ends_in_colon(h, &x))
         add_list(h, &x);
-    else if (!u->row && (chars < SHORT_CHARS || u->fresh < 0.25))
-        widen(h, &x, true);
-    else if (!u->row && q->want == WANT_LIST && u->kind < 0.5)
-        widen(h, &x, false);
+    else if (!u->row && u->fresh < 0.25)
+        widen_back(h, &x);
+    else if (!u->row && (!closed(h, x.end) || chars < SHORT_CHARS / 2 || (q->want == WANT_LIST && u->kind < 0.5)))
+        widen(h, &x); /* "... by invoking the command" goes on in the next line */
     for (size_t i = 0; i < *n; i++)
         if (quotes[i].hit == x.hit && x.start <= quotes[i].end + 2 && quotes[i].start <= x.end + 2) {
             quotes[i].start = quotes[i].start < x.start ? quotes[i].start : x.start;
@@ -121,6 +134,8 @@ size_t compose_quotes(const struct question *q, const struct evidence *e, const 
         const struct unit *u = &e->items[i];
         if (u->score < SECOND * best || covered(out, n, u) || same_text(hits, out, n, u) || (units && u->heading))
             continue;
+        if (units && !q->several && strcmp(hits->items[u->hit].doc, hits->items[e->items[0].hit].doc))
+            continue; /* a second document only where two things are asked */
         add(q, hits, u, out, &n);
         units++;
     }
@@ -148,7 +163,8 @@ bool quote_show(const char *text, size_t len, const char *header, struct buf *ou
 {
     const char *end = text + len, *h = header, *h_end = header ? header + strlen(header) : NULL;
     bool row = cell_end(text, end) < end && !memchr(text, '\n', len);
-    if (row && header && cell_end(h, h_end) < h_end) { /* "mass: 6300; island: Biscoe" */
+    bool data = header && strncmp(header, text, 2) == 0; /* a first row that is like the others is no header */
+    if (row && !data && header && cell_end(h, h_end) < h_end) { /* "mass: 6300; island: Biscoe" */
         for (const char *p = text; p <= end;) {
             const char *c = cell_end(p, end), *hc = h <= h_end ? cell_end(h, h_end) : h_end;
             if (p > text)

@@ -201,6 +201,18 @@ static enum sooth_status measure(struct finder *f, evidence_dense_fn *dense, voi
     return st;
 }
 
+/* "Figure 3: ...", "Table 2:", "Listing 7.": captions name things and rarely answer. */
+static bool is_caption(const char *s, size_t len)
+{
+    static const char *const heads[] = { "Figure ", "Fig. ", "Table ", "Listing ", "图 ", "表 ", "图", "表" };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t n = strlen(heads[i]);
+        if (len > n + 1 && !memcmp(s, heads[i], n) && s[n] >= '0' && s[n] <= '9')
+            return true;
+    }
+    return false;
+}
+
 static void score(struct finder *f, bool cross)
 {
     double lo = INFINITY, hi = -INFINITY;
@@ -224,6 +236,8 @@ static void score(struct finder *f, bool cross)
             u->score -= 0.15;
         if (text[u->end - 1] == '?' || (u->end - u->start >= 3 && !memcmp(text + u->end - 3, "？", 3)))
             u->score -= 0.25;
+        if (is_caption(text + u->start, u->end - u->start))
+            u->score -= 0.1;
         if (u->fresh < 0.2)
             u->score -= 0.15;
     }

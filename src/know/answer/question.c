@@ -12,20 +12,27 @@
 #include "know/answer/answer.h"
 
 struct rule { const char *words; enum want want; };
-/* First match wins. English: anywhere at a word's start. */
+/* First match wins. English: where a question may begin (QUESTION_STARTS), not in the middle of a clause: "which
+ * version is assumed when the line is missing" asks for a version. */
 static const struct rule english[] = {
     { "how many", WANT_NUMBER }, { "how much", WANT_NUMBER }, { "how long", WANT_NUMBER }, { "how old", WANT_NUMBER }, { "how far", WANT_NUMBER },
     { "how often", WANT_NUMBER }, { "how large", WANT_NUMBER }, { "how big", WANT_NUMBER }, { "how high", WANT_NUMBER }, { "how tall", WANT_NUMBER },
-    { "how deep", WANT_NUMBER }, { "how fast", WANT_NUMBER }, { "how heavy", WANT_NUMBER }, { "how wide", WANT_NUMBER }, { "what percent", WANT_NUMBER },
-    { "what number", WANT_NUMBER }, { "what share", WANT_NUMBER }, { "which version", WANT_NUMBER }, { "what version", WANT_NUMBER },
-    { "which release", WANT_NUMBER }, { "which year", WANT_DATE }, { "what year", WANT_DATE }, { "what date", WANT_DATE }, { "which date", WANT_DATE },
-    { "which month", WANT_DATE }, { "when ", WANT_DATE }, { "which season", WANT_DATE }, { "which day", WANT_DATE }, { "who ", WANT_PERSON },
-    { "whom ", WANT_PERSON }, { "whose ", WANT_PERSON }, { "who's", WANT_PERSON }, { "where ", WANT_PLACE }, { "which country", WANT_PLACE },
-    { "which city", WANT_PLACE }, { "which place", WANT_PLACE }, { "why ", WANT_REASON }, { "how do ", WANT_PROCEDURE }, { "how can ", WANT_PROCEDURE },
+    { "how deep", WANT_NUMBER }, { "how fast", WANT_NUMBER }, { "how heavy", WANT_NUMBER }, { "how wide", WANT_NUMBER }, { "how late", WANT_DATE },
+    { "how early", WANT_DATE }, { "when ", WANT_DATE }, { "who ", WANT_PERSON }, { "whom ", WANT_PERSON }, { "whose ", WANT_PERSON },
+    { "who's", WANT_PERSON }, { "where ", WANT_PLACE }, { "why ", WANT_REASON }, { "how do ", WANT_PROCEDURE }, { "how can ", WANT_PROCEDURE },
     { "how to ", WANT_PROCEDURE }, { "how should ", WANT_PROCEDURE }, { "how does ", WANT_PROCEDURE }, { "how is ", WANT_PROCEDURE },
     { "what does", WANT_DEFINITION }, { "what is a ", WANT_DEFINITION }, { "what is an ", WANT_DEFINITION }, { "define ", WANT_DEFINITION },
-    { "what are", WANT_LIST }, { "which two", WANT_LIST }, { "which three", WANT_LIST }, { "which four", WANT_LIST }, { "list ", WANT_LIST },
-    { "name all", WANT_LIST }, { "which are", WANT_LIST }, { "which ", WANT_NAME }, { "what ", WANT_NAME } };
+    { "what are", WANT_LIST }, { "which are", WANT_LIST }, { "list ", WANT_LIST }, { "name all", WANT_LIST }, { "which ", WANT_NAME }, { "what ", WANT_NAME } };
+static const char *const question_starts[] = { "", ", ", "and ", "in ", "on ", "at ", "since ", "by ", "until ", "from ", "over ", "for ", "after ", "of ",
+                                               "to ", "with ", "about ", "under ", "during ", "within ", "before ", "than ", "through ", "but " };
+/* "which X", "what X": X close behind the question word tells the kind. */
+static const struct rule nouns[] = {
+    { "version", WANT_NUMBER }, { "release", WANT_NUMBER }, { "number", WANT_NUMBER }, { "percentage", WANT_NUMBER }, { "percent", WANT_NUMBER },
+    { "share", WANT_NUMBER }, { "year", WANT_DATE }, { "date", WANT_DATE }, { "month", WANT_DATE }, { "season", WANT_DATE }, { "day", WANT_DATE },
+    { "century", WANT_DATE }, { "country", WANT_PLACE }, { "city", WANT_PLACE }, { "place", WANT_PLACE }, { "town", WANT_PLACE }, { "two", WANT_LIST },
+    { "three", WANT_LIST }, { "four", WANT_LIST }, { "five", WANT_LIST }, { "price", WANT_NUMBER }, { "temperature", WANT_NUMBER }, { "height", WANT_NUMBER },
+    { "weight", WANT_NUMBER }, { "length", WANT_NUMBER }, { "p-value", WANT_NUMBER }, { "population", WANT_NUMBER }, { "person", WANT_PERSON },
+    { "author", WANT_PERSON }, { "actor", WANT_PERSON } };
 static const struct rule chinese[] = {
     { "多少", WANT_NUMBER }, { "百分之几", WANT_NUMBER }, { "多长", WANT_NUMBER }, { "多久", WANT_NUMBER }, { "多大", WANT_NUMBER }, { "多高", WANT_NUMBER },
     { "多远", WANT_NUMBER }, { "多重", WANT_NUMBER }, { "哪年", WANT_DATE }, { "哪一年", WANT_DATE }, { "何时", WANT_DATE }, { "什么时候", WANT_DATE },
@@ -75,13 +82,41 @@ static bool only(const char *const *list, size_t n, const char *text)
     return len == 0;
 }
 
-static bool find_word(const char *text, const char *w)
+/* Where w stands in text as the opening of a question; NULL when nowhere. */
+static const char *opening(const char *text, const char *w)
 {
     size_t n = strlen(w);
-    for (const char *p = text; *p; p++)
-        if ((p == text || !((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z')) && !strncasecmp(p, w, n))
-            return true;
-    return false;
+    for (const char *p = text; *p; p++) {
+        if (strncasecmp(p, w, n))
+            continue;
+        if (p == text)
+            return p;
+        for (size_t i = 1; i < sizeof question_starts / sizeof *question_starts; i++) {
+            size_t k = strlen(question_starts[i]);
+            if ((size_t)(p - text) >= k && !strncasecmp(p - k, question_starts[i], k) && ((size_t)(p - text) == k || p[-(long)k - 1] == ' ' || question_starts[i][0] == ','))
+                return p;
+        }
+    }
+    return NULL;
+}
+
+/* The first of the `nouns` among the four words behind "which" or "what". */
+static enum want noun_behind(const char *p, enum want otherwise)
+{
+    p += strcspn(p, " ");
+    for (int word = 0; word < 4 && *p; word++) {
+        p += strspn(p, " ");
+        size_t n = strcspn(p, " ?,.");
+        for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++) {
+            size_t m = strlen(nouns[i].words);
+            if ((n == m || (n == m + 1 && p[m] == 's')) && !strncasecmp(p, nouns[i].words, m))
+                return nouns[i].want;
+        }
+        p += n;
+        if (*p == ',' || *p == '?')
+            break;
+    }
+    return otherwise;
 }
 
 static enum want wanted(const char *text, bool han)
@@ -92,9 +127,11 @@ static enum want wanted(const char *text, bool han)
     for (size_t i = 0; i < sizeof yes_no / sizeof *yes_no && !han; i++)
         if (!strncasecmp(text, yes_no[i], strlen(yes_no[i])))
             return WANT_YESNO;
-    for (size_t i = 0; i < sizeof english / sizeof *english && !han; i++)
-        if (find_word(text, english[i].words))
-            return english[i].want;
+    for (size_t i = 0; i < sizeof english / sizeof *english && !han; i++) {
+        const char *p = opening(text, english[i].words);
+        if (p)
+            return english[i].want == WANT_NAME || !strcmp(english[i].words, "what are") ? noun_behind(p, english[i].want) : english[i].want;
+    }
     return WANT_ANY;
 }
 
