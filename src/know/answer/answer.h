@@ -61,6 +61,7 @@ struct evidence {
     size_t count;
     double known;         /* share of the question's weight found anywhere in the passages */
     double passage;       /* best single passage's share of it */
+    double relation;      /* best sentence's share, with its surroundings, of what is not a name: what is asked, not about what */
     bool cross;           /* the best passages are in another language than the question */
 };
 /* Similarity of the question with each of n texts. May be NULL: words alone then decide. */

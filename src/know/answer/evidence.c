@@ -121,6 +121,20 @@ static double share(const struct finder *f, const unsigned char *a)
     return f->total > 0 ? s / f->total : 0;
 }
 
+/* The same among the terms that are neither names nor codes. */
+static double relation_share(const struct finder *f, const unsigned char *a)
+{
+    double s = 0, total = 0;
+    for (size_t t = 0; t < f->n_terms; t++) {
+        const struct lexeme *x = &f->q->lexed.terms.items[t];
+        if (x->kind == LEX_CODE || (x->flags & LEX_NAME) || (f->q->han && x->kind == LEX_WORD))
+            continue;
+        total += f->weight[t];
+        s += a[t] ? f->weight[t] : 0;
+    }
+    return total > 0 ? s / total : 1;
+}
+
 static void cover(struct finder *f, struct evidence *out)
 {
     unsigned char all[MAX_TERMS] = { 0 }, passage[MAX_TERMS] = { 0 };
@@ -140,6 +154,7 @@ static void cover(struct finder *f, struct evidence *out)
             all[t] |= passage[t];
         }
         x->near = share(f, near);
+        out->relation = fmax(out->relation, relation_share(f, near));
         out->passage = fmax(out->passage, share(f, passage));
         x->kind = want_met(f->q, &x->lexed);
         size_t fresh = 0, content = 0;

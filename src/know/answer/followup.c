@@ -148,7 +148,10 @@ enum sooth_status followup_resolve(const char *question, const struct sooth_mess
     } else if (topic && !q.small_talk && leans(&q)) {
         struct buf lead = BUF_INIT;
         buf_puts(&lead, topic->content);
-        if (answer && answer_at > topic_at) {
+        size_t content, names;
+        own_content(&q, &content, &names);
+        /* "what about a service?" puts its own thing in the place of the old one: the old answer would mislead */
+        if (answer && answer_at > topic_at && (has_pronoun(&q) || content == 0)) {
             struct lexed seen;
             lex_text(topic->content, strlen(topic->content), &seen);
             size_t len = strlen(answer->content);
