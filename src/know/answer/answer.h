@@ -53,7 +53,7 @@ struct unit {             /* a sentence, list item or table row of a passage */
     double dense;         /* similarity of meaning; NAN when there is no embedder */
     double kind;          /* want_met */
     double fresh;         /* share of its content that the question does not hold */
-    double score;
+    double favour, score;
     bool row, heading, han;
 };
 struct evidence {
@@ -62,7 +62,7 @@ struct evidence {
     double known;         /* share of the question's weight found anywhere in the passages */
     double passage;       /* best single passage's share of it */
     double relation;      /* best sentence's share, with its surroundings, of what is not a name: what is asked, not about what */
-    bool cross;           /* the best passages are in another language than the question */
+    bool cross;           /* sentences in another language than the question's may answer */
 };
 /* Similarity of the question with each of n texts. May be NULL: words alone then decide. */
 typedef enum sooth_status evidence_dense_fn(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n,

@@ -5,7 +5,8 @@
  * cover is the share of the question's weight (idf over the sentences at hand, more for names, codes, numbers) that
  * the sentence holds; near also counts its neighbours, heading path and title, for answers often stand in the next
  * sentence; d is the similarity of meaning stretched to 0..1 over the sentences at hand, since cosines of one embedder
- * live in a narrow band. Where question and passage are of two languages only meaning can speak. Headings, questions
+ * live in a narrow band. Where the question's own language does not know
+ * its words and sentences of the other are as near in meaning, those are scored by meaning mostly. Headings, questions
  * and sentences that only repeat the question are penalised: they do not answer.
  *
  * Meaning is measured for the EMBEDDED best by words and rank only: that bounds the time of a whole ask. */
@@ -26,6 +27,8 @@
 #define KIND 0.14
 #define RANK 0.10
 #define MAX_TERMS 128
+#define CROSS_KNOWN 0.5   /* of the question's weight known in its own language, under which another may answer */
+#define CROSS_NEAR 0.01   /* how far behind the other language's similarity may stay */
 
 struct context {          /* of one passage */
     struct lexed around;  /* title and headings */
@@ -175,7 +178,8 @@ static void cover(struct finder *f, struct evidence *out)
     out->known = share(f, all);
 }
 
-static double rough(const struct unit *u) { return 0.6 * u->cover + 0.4 * u->near + 0.15 * u->kind + 0.5 / (1.0 + (double)u->hit); }
+/* Promise of a unit before its meaning is known; `favour` is for those in the other language, whose words cannot match. */
+static double rough(const struct unit *u) { return 0.6 * u->cover + 0.4 * u->near + 0.15 * u->kind + 0.5 / (1.0 + (double)u->hit) + u->favour; }
 
 static int by_rough(const void *a, const void *b)
 {
@@ -183,7 +187,7 @@ static int by_rough(const void *a, const void *b)
     return x != y ? (x > y ? -1 : 1) : (*(const struct unit *const *)a > *(const struct unit *const *)b) - (*(const struct unit *const *)a < *(const struct unit *const *)b);
 }
 
-static enum sooth_status measure(struct finder *f, evidence_dense_fn *dense, void *user, struct sooth_error *err)
+static enum sooth_status measure(struct finder *f, double known, evidence_dense_fn *dense, void *user, struct sooth_error *err)
 {
     struct unit **order = mem_array(f->units.count + 1, sizeof *order);
     const char *texts[EMBEDDED];
@@ -191,8 +195,10 @@ static enum sooth_status measure(struct finder *f, evidence_dense_fn *dense, voi
     float scores[EMBEDDED];
     if (!order)
         return err_nomem(err);
-    for (size_t i = 0; i < f->units.count; i++)
+    for (size_t i = 0; i < f->units.count; i++) {
         order[i] = &f->units.items[i];
+        order[i]->favour = order[i]->han != f->q->han && known < CROSS_KNOWN ? 0.3 : 0;
+    }
     qsort(order, f->units.count, sizeof *order, by_rough);
     struct buf joined[EMBEDDED];
     for (size_t i = 0; i < n; i++) { /* a sentence under its last heading says more */
@@ -228,20 +234,40 @@ static bool is_caption(const char *s, size_t len)
     return false;
 }
 
+/* Range of the similarities of units in one language. */
+struct range { double lo, hi; };
+
+static struct range range_of(const struct finder *f, bool han)
+{
+    struct range r = { INFINITY, -INFINITY };
+    for (size_t i = 0; i < f->units.count; i++) {
+        const struct unit *u = &f->units.items[i];
+        if (isnan(u->dense) || u->han != han)
+            continue;
+        r.lo = fmin(r.lo, u->dense);
+        r.hi = fmax(r.hi, u->dense);
+    }
+    return r;
+}
+
+/* An embedder likes its question's language, so another one that comes as near is worth a look, but only where the
+ * question's own language does not know its words. */
+static bool is_cross(const struct finder *f, double known)
+{
+    struct range own = range_of(f, f->q->han), other = range_of(f, !f->q->han);
+    return known < CROSS_KNOWN && other.hi > -INFINITY && other.hi >= own.hi - CROSS_NEAR;
+}
+
 static void score(struct finder *f, bool cross)
 {
-    double lo = INFINITY, hi = -INFINITY;
-    for (size_t i = 0; i < f->units.count; i++) {
-        if (isnan(f->units.items[i].dense))
-            continue;
-        lo = fmin(lo, f->units.items[i].dense);
-        hi = fmax(hi, f->units.items[i].dense);
-    }
+    const struct range own = range_of(f, f->q->han), other = range_of(f, !f->q->han);
+    double lo = fmin(own.lo, other.lo), hi = fmax(own.hi, other.hi);
     for (size_t i = 0; i < f->units.count; i++) {
         struct unit *u = &f->units.items[i];
         double d = isnan(u->dense) || hi <= lo ? 0 : (u->dense - lo) / (hi - lo), words = 0.6 * u->cover + 0.4 * u->near;
         double meaning = hi > lo ? MEANING : 0, w = hi > lo ? WORDS : MEANING + WORDS;
-        if (cross && hi > lo) {
+        if (cross && u->han != f->q->han && other.hi > other.lo) {
+            d = isnan(u->dense) ? 0 : (u->dense - other.lo) / (other.hi - other.lo);
             meaning += 0.7 * w;
             w *= 0.3;
         }
@@ -277,14 +303,11 @@ enum sooth_status evidence_find(const struct question *q, const struct sooth_hit
         st = weigh(&f, err);
     if (!st) {
         cover(&f, out);
-        size_t other = 0, seen = 0;
-        for (size_t i = 0; i < f.units.count && f.units.items[i].hit < 3; i++, seen++)
-            other += f.units.items[i].han != q->han;
-        out->cross = 2 * other > seen;
         if (dense)
-            st = measure(&f, dense, user, err);
+            st = measure(&f, out->known, dense, user, err);
     }
     if (!st) {
+        out->cross = dense && is_cross(&f, out->known);
         score(&f, out->cross);
         if (f.units.count)
             qsort(f.units.items, f.units.count, sizeof *f.units.items, by_score);

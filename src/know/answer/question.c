@@ -197,6 +197,22 @@ static size_t new_names(const struct question *q, const struct lexed *t, bool co
     return n;
 }
 
+/* A capitalised word with small letters, not asked with, beside another or inside a sentence: "MIME" is nobody. */
+static bool new_person(const struct question *q, const struct lexed *t)
+{
+    for (size_t i = 0; i < t->terms.count; i++) {
+        const struct lexeme *x = &t->terms.items[i];
+        if (x->kind != LEX_WORD || (x->flags & LEX_STOP) || !(x->flags & (LEX_NAME | LEX_HEAD)) || asked(q, x->key) || x->end - x->start < 3)
+            continue;
+        char second = t->text[x->start + 1];
+        bool small = (unsigned char)second >= 0x80 || (second >= 'a' && second <= 'z');
+        bool pair = i + 1 < t->terms.count && (t->terms.items[i + 1].flags & LEX_NAME) && t->terms.items[i + 1].start == x->end + 1;
+        if (small && ((x->flags & LEX_NAME) || pair))
+            return true;
+    }
+    return false;
+}
+
 static size_t separators(const struct lexed *t)
 {
     static const char *const marks[] = { ",", "、", "，", ";", "；", " and ", " or ", "和", "|", "与", "或" };
@@ -215,7 +231,7 @@ double want_met(const struct question *q, const struct lexed *t)
     case WANT_DATE:
         return new_quantity(q, t, true) ? 1 : 0;
     case WANT_PERSON:
-        return new_names(q, t, false) ? 0.9 : text_is_han(t->text, t->len) ? 0.5 : 0.1;
+        return new_person(q, t) ? 0.9 : text_is_han(t->text, t->len) ? 0.5 : 0.1;
     case WANT_PLACE:
         return new_names(q, t, true) ? 0.8 : 0.4;
     case WANT_LIST:
