@@ -3,6 +3,7 @@
  * Models think aloud (<think>...</think>, sometimes only the closing tag, because the template wrote the opening one,
  * sometimes never closed), wrap answers in fences or JSON, put "Answer:" before and citation numbers behind. All of it
  * is parsed the same, here, once, for local models and servers. */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include "core/base/arena.h"
@@ -36,8 +37,8 @@ static void drop_thinking(struct span t, struct buf *out)
     static const char *const tags[] = { "think", "thinking", "reasoning", "thought" };
     char open[24], close[24];
     for (size_t k = 0; k < sizeof tags / sizeof *tags; k++) {
-        strcat(strcat(strcpy(open, "<"), tags[k]), ">");
-        strcat(strcat(strcpy(close, "</"), tags[k]), ">");
+        snprintf(open, sizeof open, "<%s>", tags[k]);
+        snprintf(close, sizeof close, "</%s>", tags[k]);
         const char *c, *o;
         if ((c = find(t, close)) && (!(o = find(t, open)) || o > c)) { /* only the closing tag */
             t.len -= (size_t)(c - t.s) + strlen(close);

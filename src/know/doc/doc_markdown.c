@@ -72,7 +72,7 @@ static enum sooth_status markdown_parse(const struct doc_input *in, struct build
         size_t skip = front_matter(b, text.data, text.len);
         char *html = html_render(text.data + skip, text.len - skip);
         s = html != NULL ? docfmt_html_walk(html, strlen(html), b, err) : err_nomem(err);
-        free(html);
+        free(html); /* allowed: cmark gave it */
     }
     buf_release(&text);
     return s;

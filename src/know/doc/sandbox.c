@@ -244,7 +244,7 @@ static int worker_main(char **argv)
 __attribute__((constructor)) static void worker_check(int argc, char **argv)
 {
     if (argc == ARG_COUNT && strcmp(argv[0], WORKER_NAME) == 0)
-        _exit(worker_main(argv));
+        _exit(worker_main(argv)); /* allowed: this process is the worker and nothing else */
 }
 
 /* ---- the parent ---- */

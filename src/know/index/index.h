@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/base/buf.h"
+#include "know/index/segment.h"
 #include "sooth/error.h"
 #include "sooth/kb.h"
 

@@ -13,7 +13,7 @@
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 #include "core/base/unicode.h"
-#include "know/index/segment.h"
+#include "know/index/index.h"
 #include "know/retrieve/retrieve.h"
 #include "sooth/model.h"
 

@@ -24,7 +24,7 @@ static char *lasting_name(const char *name)
 {
     char *full = strstr(name, "://") || !strchr(name, '/') ? NULL : realpath(name, NULL);
     char *out = mem_strdup(full ? full : name);
-    free(full);
+    free(full); /* allowed: realpath gave it */
     return out;
 }
 

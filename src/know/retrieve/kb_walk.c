@@ -53,7 +53,7 @@ char *walk_identity(const char *path)
     char *real = realpath(path, NULL), *out;
     if (real) {
         out = mem_strdup(real);
-        free(real);
+        free(real); /* allowed: realpath gave it */
         return out;
     }
     struct buf b = BUF_INIT; /* gone by now: the folder may still be there */
@@ -68,7 +68,7 @@ char *walk_identity(const char *path)
     else
         buf_puts(&b, path);
     mem_free(parent);
-    free(real);
+    free(real); /* allowed: realpath gave it */
     out = buf_take(&b);
     if (out && *out == '/')
         tidy(out);
@@ -123,9 +123,9 @@ static void walk_dir(struct walker *w, const char *path, int depth)
         else
             w->failed = true;
         buf_release(&child);
-        free(entries[i]);
+        free(entries[i]); /* allowed: scandir gave it */
     }
-    free(entries);
+    free(entries); /* allowed: scandir gave it */
 }
 
 static void walk_entry(struct walker *w, const char *path, bool named, int depth)

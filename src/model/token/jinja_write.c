@@ -28,7 +28,7 @@ static void put_float(struct render *r, struct joutput *o, double f, bool json)
             break;
     }
     snprintf(digits, sizeof digits, "%.*e", precision - 1, f);
-    exponent = atoi(strchr(digits, 'e') + 1);
+    exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (f != 0 && (exponent < -4 || exponent >= 16))
         snprintf(out, sizeof out, "%.*se%c%02d", (int)(strchr(digits, 'e') - digits), digits, exponent < 0 ? '-' : '+', abs(exponent));
     else
