@@ -266,14 +266,14 @@ static void guess_score(const unsigned char *data, size_t len, const char *decla
     if (sample_take(data, len, &sample)) {
         guess_wide(bits, data, len, out);
         bool known = false;
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && sample.len > 0; i++) {
             double score = candidate_score(bits, candidates[i], (const unsigned char *)sample.data,
                                            sample.len, false);
             bool told = declared != NULL && strcasecmp(declared, candidates[i]) == 0;
             known = known || told;
             guess_better(out, candidates[i], score + (told && score > -0.5 ? 0.4 : 0));
         }
-        if (declared != NULL && !known && out->score < 0.7 && c->nul == 0 &&
+        if (declared != NULL && !known && sample.len > 0 && out->score < 0.7 && c->nul == 0 &&
             strncasecmp(declared, "utf", 3) != 0 &&
             candidate_score(bits, declared, (const unsigned char *)sample.data, sample.len, false) >
                 -1.0) {
