@@ -21,10 +21,11 @@
 #include "core/base/error.h"
 #include "core/base/unicode.h"
 #include "core/base/utf8.h"
+#include "core/kernel/kernel.h"
 #include "know/index/storedb.h"
 
 #define FEW 32.0 /* vectors of a script at which its mean counts half */
-enum { RESCORE_MIN = 256, RESCORE_EACH = 8, SAMPLE = 4096 };
+enum { RESCORE_MIN = 256, RESCORE_EACH = 4, SAMPLE = 4096 };
 
 /* A Han character says about as much as half a word of letters. Of long texts the front decides. */
 enum script script_of(const char *text, size_t len)
@@ -147,12 +148,13 @@ enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, cons
 static size_t scan(const struct snapshot *v, const struct aligner *a, bool centred, const unsigned char *allow, size_t k, struct scored *out)
 {
     size_t n = 0;
+    int32_t (*dot)(const int8_t *, const int8_t *, size_t) = kernel_get()->dot_i8;
     for (size_t i = 0; i < v->n; i++) {
         if ((allow && !allow[i]) || v->scale[i] <= 0)
             continue;
-        double dot = (double)code_dot(a->code, v->code + i * v->dim, v->dim) * a->scale * v->scale[i];
+        double s = (double)dot(a->code, v->code + i * v->dim, v->dim) * a->scale * v->scale[i];
         double gain = centred ? v->gain[i] : 1;
-        best_offer(out, &n, k, (struct scored){ (uint32_t)i, (dot - a->offset[v->script[i]]) * gain });
+        best_offer(out, &n, k, (struct scored){ (uint32_t)i, (s - a->offset[v->script[i]]) * gain });
     }
     return n;
 }

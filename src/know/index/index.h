@@ -159,6 +159,7 @@ struct snapshot { /* of one generation of the store */
     struct snapshot_doc *docs;
     int8_t *code;     /* [n, dim], loaded by the first vector search; NULL before */
     float *scale;     /* [n] */
+    float *norm;      /* [n]: length of the vector as its code has it */
     uint8_t *script;  /* [n] */
     float *mean;      /* [SCRIPTS, dim]: of the vectors of each script, drawn towards 0 where they are few */
     float *gain;      /* [n]: 1 / length of the vector without its mean */

@@ -7,12 +7,14 @@
  *   chunk  [n]      id          code   [n, dim]  int8, the matrix that is scanned
  *   doc    [n]      -> docs     scale  [n]       0 where a vector is missing
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/map.h"
 #include "core/base/vec.h"
+#include "core/kernel/kernel.h"
 #include "know/index/storedb.h"
 
 void snapshot_release(struct snapshot *v)
@@ -30,6 +32,7 @@ void snapshot_release(struct snapshot *v)
     mem_free(v->length);
     mem_free(v->code);
     mem_free(v->scale);
+    mem_free(v->norm);
     mem_free(v->script);
     mem_free(v->mean);
     mem_free(v->gain);
@@ -134,8 +137,9 @@ static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struc
     size_t dim = s->embedder.dim;
     v->code = mem_calloc(v->n + 1, dim + 1);
     v->scale = mem_calloc(v->n + 1, sizeof *v->scale);
+    v->norm = mem_calloc(v->n + 1, sizeof *v->norm);
     struct slot_of *slots = mem_array(v->n + 1, sizeof *slots);
-    sqlite3_stmt *q = v->code && v->scale && slots ? sql_bind(s, SQL_VECTOR_ALL, err, "") : NULL;
+    sqlite3_stmt *q = v->code && v->scale && v->norm && slots ? sql_bind(s, SQL_VECTOR_ALL, err, "") : NULL;
     enum sooth_status status = q ? SOOTH_OK : err_nomem(err);
     v->dim = dim;
     if (q) {
@@ -150,8 +154,12 @@ static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struc
                 at++;
             if (at == v->n || slots[at].chunk != chunk || !code || (size_t)sqlite3_column_bytes(q, 2) != dim)
                 continue;
-            memcpy(v->code + (size_t)slots[at].slot * dim, code, dim);
-            v->scale[slots[at].slot] = (float)sqlite3_column_double(q, 1);
+            size_t slot = slots[at].slot;
+            memcpy(v->code + slot * dim, code, dim);
+            v->scale[slot] = (float)sqlite3_column_double(q, 1);
+            v->norm[slot] = v->scale[slot] * sqrtf((float)kernel_get()->dot_i8(v->code + slot * dim, v->code + slot * dim, dim));
+            if (!(v->norm[slot] > 0 && v->norm[slot] < INFINITY))
+                v->scale[slot] = 0; /* a damaged row is no vector */
         }
     }
     mem_free(slots);

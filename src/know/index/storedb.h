@@ -117,11 +117,9 @@ enum sooth_status store_embedder_read(struct store *s, struct sooth_error *err);
 /* align.c */
 bool align_prepare(struct snapshot *v); /* means and gains of a snapshot that has its codes */
 /* vector.c */
-int32_t code_dot(const int8_t *a, const int8_t *b, size_t dim);
 float code_make(const float *v, size_t dim, int8_t *code);
 /* The stored half-precision vector of a passage; *found false when there is none of that dimension. */
 enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found, struct sooth_error *err);
-float half_to_float(uint16_t h);
 /* Keeps the k best of what is offered (heap [k], *n so far), ties by slot; best_sort then puts the best first. */
 void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);
 void best_sort(struct scored *heap, size_t n);

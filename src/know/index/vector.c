@@ -17,42 +17,10 @@
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
+#include "core/kernel/kernel.h"
 #include "know/index/storedb.h"
 
 enum { RESCORE_MIN = 256, RESCORE_EACH = 8 }; /* the best max(256, 8 k) of the scan are scored from their halves */
-
-static uint16_t half_from_float(float f)
-{
-    uint32_t x;
-    memcpy(&x, &f, 4);
-    uint32_t sign = x >> 16 & 0x8000, mantissa = x & 0x7FFFFF;
-    int e = (int)(x >> 23 & 0xFF) - 112;
-    if (e >= 31)
-        return (uint16_t)(sign | 0x7C00);
-    if (e <= 0) { /* subnormal, or too small for one */
-        if (e < -10)
-            return (uint16_t)sign;
-        mantissa |= 0x800000;
-        unsigned shift = (unsigned)(14 - e);
-        uint32_t h = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), mid = 1u << (shift - 1);
-        return (uint16_t)(sign | (h + (rest > mid || (rest == mid && (h & 1)))));
-    }
-    uint32_t h = (uint32_t)e << 10 | mantissa >> 13, rest = mantissa & 0x1FFF;
-    return (uint16_t)(sign | (h + (rest > 0x1000 || (rest == 0x1000 && (h & 1)))));
-}
-
-float half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = h >> 10 & 31, mantissa = h & 0x3FF, x;
-    if (e == 0) {
-        float f = (float)mantissa * 0x1p-24f;
-        return sign ? -f : f;
-    }
-    x = sign | (e == 31 ? 0x7F800000u : (e + 112) << 23) | mantissa << 13;
-    float f;
-    memcpy(&f, &x, 4);
-    return f;
-}
 
 bool metric_parse(const char *name, enum metric *out)
 {
@@ -118,22 +86,16 @@ bool vector_pack(const float *v, size_t dim, unsigned char *out)
         return false;
     float scale = code_make(v, dim, (int8_t *)out + 4);
     memcpy(out, &scale, 4);
-    for (size_t i = 0; i < dim; i++) {
-        uint16_t h = half_from_float(v[i]);
-        memcpy(out + 4 + dim + 2 * i, &h, 2);
+    uint16_t piece[64]; /* out is not aligned */
+    for (size_t i = 0; i < dim; i += 64) {
+        size_t n = dim - i < 64 ? dim - i : 64;
+        kernel_get()->f32_to_f16(piece, v + i, n);
+        memcpy(out + 4 + dim + 2 * i, piece, 2 * n);
     }
     return scale > 0;
 }
 
 /* --- the scan ------------------------------------------------------------------------------------------------ */
-
-int32_t code_dot(const int8_t *a, const int8_t *b, size_t dim)
-{
-    int32_t sum = 0; /* dim < 2^20 / 16: no overflow up to 133,000 numbers */
-    for (size_t i = 0; i < dim; i++)
-        sum += (int32_t)a[i] * b[i];
-    return sum;
-}
 
 static float code_l1(const int8_t *code, float scale, const float *query, size_t dim)
 {
@@ -198,14 +160,14 @@ static double norm_of(const float *v, size_t dim)
     return sqrt(sum);
 }
 
-/* Ranks all allowed slots by their codes. For cosine, dot and l2 over stored vectors of any length the scan needs
- * |b| too: code_dot(b, b) gives it. */
+/* Ranks all allowed slots by their codes. */
 static size_t scan(const struct snapshot *v, enum metric m, const float *query, const unsigned char *allow, size_t k,
                    struct scored *out, int8_t *query_code)
 {
     size_t n = 0;
     float qs = code_make(query, v->dim, query_code);
     double qn = norm_of(query, v->dim);
+    int32_t (*dot)(const int8_t *, const int8_t *, size_t) = kernel_get()->dot_i8;
     for (size_t i = 0; i < v->n; i++) {
         if ((allow && !allow[i]) || v->scale[i] <= 0)
             continue;
@@ -214,11 +176,11 @@ static size_t scan(const struct snapshot *v, enum metric m, const float *query, 
         if (m == METRIC_L1) {
             s = -code_l1(code, v->scale[i], query, v->dim);
         } else {
-            s = (double)code_dot(query_code, code, v->dim) * qs * v->scale[i];
-            if (m != METRIC_DOT) {
-                double bb = (double)code_dot(code, code, v->dim) * v->scale[i] * v->scale[i];
-                s = m == METRIC_COSINE ? s / (qn * sqrt(bb)) : 2 * s - bb;
-            }
+            s = (double)dot(query_code, code, v->dim) * qs * v->scale[i];
+            if (m == METRIC_COSINE)
+                s /= qn * v->norm[i];
+            else if (m == METRIC_L2)
+                s = 2 * s - (double)v->norm[i] * v->norm[i];
         }
         best_offer(out, &n, k, (struct scored){ (uint32_t)i, s });
     }
@@ -236,10 +198,11 @@ enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *o
         const unsigned char *p = sqlite3_column_blob(q, 0);
         if (p && (size_t)sqlite3_column_bytes(q, 0) == 2 * dim) {
             *found = true;
-            for (size_t i = 0; i < dim; i++) {
-                uint16_t h;
-                memcpy(&h, p + 2 * i, 2);
-                out[i] = half_to_float(h);
+            uint16_t piece[64];
+            for (size_t i = 0; i < dim; i += 64) {
+                size_t n = dim - i < 64 ? dim - i : 64;
+                memcpy(piece, p + 2 * i, 2 * n);
+                kernel_get()->f16_to_f32(out + i, piece, n);
             }
         }
         sql_done(q);
