@@ -103,7 +103,11 @@ static enum sooth_status add_merges(struct tokenizer *t, struct bpe *b, const st
         buf_add(&joined, right.text, right.len);
         l = vocab_find_text(t, left.text, left.len);
         r = vocab_find_text(t, right.text, right.len);
-        both = joined.failed ? -1 : vocab_find_text(t, joined.data, joined.len);
+        if (joined.failed) {
+            buf_release(&joined);
+            return err_nomem(err);
+        }
+        both = vocab_find_text(t, joined.data, joined.len);
         if (l < 0 || r < 0 || both < 0) {
             lost++;
             continue;

@@ -336,7 +336,7 @@ static struct value ints(struct render *r, enum binary_op op, int64_t a, int64_t
 
 static bool as_int(struct value v, int64_t *out)
 {
-    *out = v.kind == VAL_INT ? v.i : v.truth;
+    *out = v.kind == VAL_INT ? v.i : v.kind == VAL_BOOL && v.truth;
     return v.kind == VAL_INT || v.kind == VAL_BOOL;
 }
 

@@ -103,11 +103,19 @@ static enum sooth_status from_parts(const struct tensor_file *f, struct tokenize
     struct buf text = BUF_INIT, config = BUF_INIT;
     enum sooth_status status = tensor_file_part(f, "tokenizer.json", &text, err);
     if (!status) {
-        if (tensor_file_part(f, "tokenizer_config.json", &config, NULL))
-            buf_clear(&config); /* optional */
-        status = tokenizer_from_json(text.data, text.len, config.data, config.len, out, err);
-        if (status)
-            err_prefix(err, "tokenizer.json");
+        struct sooth_error why;
+        status = tensor_file_part(f, "tokenizer_config.json", &config, &why);
+        if (status && status != SOOTH_ERR_NOTFOUND && err)
+            *err = why;
+        if (status == SOOTH_ERR_NOTFOUND) { /* optional; but one that cannot be read is not absent */
+            buf_clear(&config);
+            status = SOOTH_OK;
+        }
+        if (!status) {
+            status = tokenizer_from_json(text.data, text.len, config.data, config.len, out, err);
+            if (status)
+                err_prefix(err, "tokenizer.json");
+        }
     }
     buf_release(&text);
     buf_release(&config);
