@@ -144,14 +144,27 @@ static void special_ids(struct translation *t)
     }
 }
 
-/* A small optional JSON file of the directory; NULL when it is absent or broken. */
+/* A small optional JSON file of the directory; NULL when it is absent. One that cannot be read or
+ * parsed is a failure: without it the model would pool or prefix wrongly and not say so. */
 static const struct json *companion(struct translation *t, struct arena *a, const char *name)
 {
+    struct sooth_error own;
     struct buf text;
     const struct json *root = NULL;
+    enum sooth_status status;
+    if (t->status)
+        return NULL;
     buf_init(&text, 1 << 20);
-    if (!tensor_file_part(t->f, name, &text, NULL))
-        root = json_parse(a, buf_str(&text), text.len, JSON_UNIQUE_KEYS, NULL, NULL);
+    status = tensor_file_part(t->f, name, &text, &own);
+    if (!status)
+        root = json_parse(a, buf_str(&text), text.len, JSON_UNIQUE_KEYS, NULL, &own);
+    if (!root && (status != SOOTH_ERR_NOTFOUND)) {
+        t->status = status ? status : own.status;
+        if (t->err) {
+            *t->err = own;
+            err_prefix(t->err, "'%s'", name);
+        }
+    }
     buf_release(&text);
     return root;
 }
