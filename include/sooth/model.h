@@ -166,7 +166,8 @@ enum sooth_embed_kind { SOOTH_EMBED_QUERY, SOOTH_EMBED_PASSAGE, SOOTH_EMBED_RAW 
 size_t sooth_embed_dim(const struct sooth_model *model);
 size_t sooth_embed_limit(const struct sooth_model *model);   /* tokens a text may have, prefix and specials counted */
 const char *sooth_embed_prefix(const struct sooth_model *model, enum sooth_embed_kind kind); /* "" when none */
-/* A hash of weights, tokenizer and pooling: 64 hex digits. Stores remember it. Remote: of URL and model name. */
+/* A hash of weights, tokenizer and pooling: 64 hex digits. Stores remember it. Remote: of URL and model name.
+ * "" when memory or a read failed just now. */
 const char *sooth_model_fingerprint(const struct sooth_model *model);
 /* Unit vectors [n, dim], pooled as the model's files say. Texts over the limit are cut and counted in *cut
  * (may be NULL). Batches of any size give the same bits as single texts. */

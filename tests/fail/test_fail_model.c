@@ -1,5 +1,5 @@
-/* test_fail_model.c: the N-th allocation, or the N-th read, fails: a clean status, nothing leaked,
- * and the next try works. */
+/* test_fail_model.c: the N-th allocation, or the N-th read, fails: a clean status, or the very same
+ * result; nothing leaked, and the next try works. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include "core/base/alloc.h"
 #include "core/base/fsio.h"
+#include "core/base/hash.h"
 #include "sooth/model.h"
 
 static const char *golden(const char *name)
@@ -30,6 +31,9 @@ static struct sooth_model *open_quietly(const char *name, enum sooth_status *sta
     assert_true(*status == SOOTH_OK || (err.text[0] && err.status == *status));
     return m;
 }
+
+static uint64_t made; /* a hash of what the work came to */
+static char root[64];
 
 static enum sooth_status open_and_generate(void)
 {
@@ -54,9 +58,14 @@ static enum sooth_status open_and_generate(void)
     if (status == SOOTH_OK)
         status = sooth_chat(s, hello, 1, &o, &g, NULL);
     assert_true(status == SOOTH_OK || (!g.text && !g.ids));
+    if (status == SOOTH_OK)
+        made =
+            hash64(g.text, g.len, hash64(g.logprobs, g.n_tokens * sizeof *g.logprobs, g.n_prompt));
     sooth_generation_release(&g);
     if (status == SOOTH_OK)
         status = sooth_score(s, "the", 3, " tank", 5, &scores, &n, NULL);
+    if (status == SOOTH_OK)
+        made = hash64(scores, n * sizeof *scores, made);
     sooth_free(scores);
     sooth_session_free(s);
     sooth_model_close(m);
@@ -73,25 +82,51 @@ static enum sooth_status open_and_embed(void)
         status = sooth_embed(m, SOOTH_EMBED_QUERY, texts, NULL, 2, v, NULL, NULL);
     if (status == SOOTH_OK)
         status = sooth_rerank(m, texts[0], strlen(texts[0]), texts, NULL, 2, scores, NULL);
+    if (status == SOOTH_OK)
+        made = hash64(v, sizeof v, hash64(scores, sizeof scores, sooth_embed_limit(m)));
     sooth_model_close(m);
     return status;
 }
 
+static const char *under(const char *name)
+{
+    static char path[4][256];
+    static unsigned turn;
+    char *p = path[turn++ % 4];
+    snprintf(p, 256, "%s/%s", root, name);
+    return p;
+}
+
 static enum sooth_status convert_both_ways(void)
 {
-    char file[64], dir[64];
-    snprintf(file, sizeof file, "/tmp/sooth-fail-%d.gguf", (int)getpid());
-    snprintf(dir, sizeof dir, "/tmp/sooth-fail-%d/", (int)getpid());
-    enum sooth_status status = sooth_convert(golden("tiny-bert"), file, NULL);
+    static const char *const files[] = {"a.gguf",
+                                        "a/model.safetensors",
+                                        "a/config.json",
+                                        "a/tokenizer.json",
+                                        "a/tokenizer_config.json",
+                                        "a/1_Pooling/config.json",
+                                        "a/sentence_bert_config.json"};
+    enum sooth_status status = sooth_convert(golden("tiny-bert"), under("a.gguf"), NULL);
     if (status == SOOTH_OK)
-        status = sooth_convert(file, dir, NULL);
+        status = sooth_convert(under("a.gguf"), under("a/"), NULL);
+    mem_fail_at(0); /* what follows is the test's own */
+    file_fail_at(0);
+    made = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files && status == SOOTH_OK; i++) {
+        struct buf bytes = BUF_INIT;
+        assert_int_equal(file_read(under(files[i]), 1 << 24, &bytes, NULL), SOOTH_OK);
+        made = hash64(bytes.data, bytes.len, made);
+        buf_release(&bytes);
+    }
+    assert_false(file_exists(under("a.gguf.unchecked")));
     return status;
 }
 
 /* Every N up to 300, then every hundredth part further on. */
 static void fail_each(enum sooth_status (*work)(void), void (*fail_at)(uint64_t), uint64_t total)
 {
-    uint64_t live = mem_live();
+    assert_int_equal(work(), SOOTH_OK);
+    uint64_t live = mem_live(), want = made;
     for (uint64_t n = 1; n <= total; n += n < 300 ? 1 : n / 100) {
         fail_at(n);
         enum sooth_status status = work();
@@ -100,6 +135,9 @@ static void fail_each(enum sooth_status (*work)(void), void (*fail_at)(uint64_t)
             fail_msg("failure %lu of %lu leaks %ld allocations (status %s)", (unsigned long)n,
                      (unsigned long)total, (long)(mem_live() - live), sooth_status_name(status));
         assert_true(status != SOOTH_ERR_INTERNAL);
+        if (status == SOOTH_OK && made != want)
+            fail_msg("failure %lu of %lu is not told, but changes the result", (unsigned long)n,
+                     (unsigned long)total);
     }
     assert_int_equal(work(), SOOTH_OK);
     assert_int_equal(mem_live(), live);
@@ -133,6 +171,18 @@ static void failed_reads_and_writes_are_told(void **state)
     fail_each(convert_both_ways, file_fail_at, 40);
 }
 
+static int set_up(void **state)
+{
+    strcpy(root, "/tmp/sooth-fail-XXXXXX");
+    return mkdtemp(root) ? 0 : -1;
+}
+static int tear_down(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,5 +191,5 @@ int main(void)
         cmocka_unit_test(conversion_survives_every_failed_allocation),
         cmocka_unit_test(failed_reads_and_writes_are_told),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

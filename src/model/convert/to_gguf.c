@@ -161,15 +161,20 @@ static enum sooth_status gguf_limit(const struct tensor_file *f, struct convert_
     struct buf text = BUF_INIT;
     struct arena arena;
     arena_init(&arena, 1 << 20);
-    enum sooth_status status = tensor_file_part(f, "sentence_bert_config.json", &text, NULL);
+    struct sooth_error why = {0};
+    enum sooth_status status = tensor_file_part(f, "sentence_bert_config.json", &text, &why);
     const struct json *j =
-        status == SOOTH_OK ? json_parse(&arena, buf_str(&text), text.len, 0, NULL, NULL) : NULL;
+        status == SOOTH_OK ? json_parse(&arena, buf_str(&text), text.len, 0, NULL, &why) : NULL;
     int64_t limit = json_int(j, "max_seq_length", 0);
-    bool ok = limit <= 0 || limit > UINT32_MAX ||
-              plan_uint(p, "sooth.embed.max_tokens", (uint64_t)limit);
+    if (!j && status != SOOTH_ERR_NOTFOUND && err)
+        *err = why;
+    status = status == SOOTH_ERR_NOTFOUND ? SOOTH_OK : j ? SOOTH_OK : why.status;
+    if (limit > 0 && limit <= UINT32_MAX &&
+        !plan_uint(p, "sooth.embed.max_tokens", (uint64_t)limit))
+        status = err_nomem(err);
     arena_release(&arena);
     buf_release(&text);
-    return ok ? SOOTH_OK : err_nomem(err);
+    return status;
 }
 
 static enum sooth_status gguf_from_hf(const struct tensor_file *f, struct convert_plan *p,

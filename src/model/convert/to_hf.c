@@ -93,7 +93,7 @@ static enum sooth_status hf_config(const struct tensor_file *f, const struct arc
     jsonw_key(&w, a->act_key), jsonw_string(&w, a->act);
     for (size_t i = 0; i < sizeof hf_facts / sizeof *hf_facts; i++) {
         buf_clear(&key);
-        buf_printf(&key, "%s.%s", prefix, hf_facts[i].gguf);
+        text.failed |= !buf_printf(&key, "%s.%s", prefix, hf_facts[i].gguf);
         if (!tensor_file_value(f, buf_str(&key)))
             continue;
         jsonw_key(&w, hf_facts[i].hf);
@@ -113,7 +113,6 @@ static enum sooth_status hf_config(const struct tensor_file *f, const struct arc
     hf_put_ids(&w, f);
     jsonw_key(&w, "torch_dtype"), jsonw_string(&w, "float32");
     jsonw_end_object(&w);
-    text.failed |= key.failed;
     enum sooth_status status = hf_write(dir, "config.json", &text, err);
     buf_release(&key);
     buf_release(&text);

@@ -3,6 +3,7 @@
  * Forms: "bert" as WordPiece, "gpt2" as byte-level BPE with the splitting rules that .pre names,
  * "t5" as Unigram. The others (scores of SentencePiece BPE, single-character replacements) have no
  * faithful form there: the error says so, after the weights and config.json have been written. */
+#include <stdio.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
@@ -94,21 +95,19 @@ static void put_words(struct vocab_out *v, bool pieces)
             put_piece_key(v, i, &key);
         else
             buf_clear(&key), buf_add(&key, v->tokens[i].text, v->tokens[i].len);
+        v->text.failed |= key.failed;
         jsonw_key(&v->w, buf_str(&key));
         jsonw_int(&v->w, (int64_t)i);
     }
     jsonw_end_object(&v->w);
-    v->text.failed |= key.failed;
     buf_release(&key);
 }
 
 static int64_t vocab_id(const struct vocab_out *v, const char *role)
 {
-    struct buf key = BUF_INIT;
-    int64_t id = buf_printf(&key, "tokenizer.ggml.%s_token_id", role)
-                     ? tensor_file_int(v->f, key.data, -1)
-                     : -1;
-    buf_release(&key);
+    char key[64];
+    snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", role);
+    int64_t id = tensor_file_int(v->f, key, -1);
     return id >= 0 && (size_t)id < v->count ? id : -1;
 }
 

@@ -19,8 +19,7 @@
 #include "model/infer/remote.h"
 
 enum {
-    EMBED_PACK =
-        2048, /* tokens a run: activations stay in the cache, matrices still see many rows */
+    EMBED_PACK = 1024, /* tokens a run: bounds memory; larger ones are no faster */
     EMBED_TEXTS = 4096 /* texts tokenized at once: bounds memory, leaves enough to sort */
 };
 

@@ -70,16 +70,21 @@ static enum sooth_status facts_limit(struct sooth_model *m, struct sooth_error *
         struct arena arena;
         buf_init(&text, 16 << 20);
         arena_init(&arena, 64 << 20);
-        enum sooth_status status = tensor_file_part(m->file, files[i][0], &text, NULL);
+        struct sooth_error why;
+        enum sooth_status status = tensor_file_part(m->file, files[i][0], &text, &why);
         const struct json *j =
-            status == SOOTH_OK ? json_parse(&arena, buf_str(&text), text.len, 0, NULL, NULL) : NULL;
+            status == SOOTH_OK ? json_parse(&arena, buf_str(&text), text.len, 0, NULL, &why) : NULL;
         double most = json_number(j, files[i][1], 0); /* some say 1e30: no limit */
         if (most >= 4 && most < (double)limit)
             limit = (size_t)most;
+        bool lost = !j && status != SOOTH_ERR_NOTFOUND;
         arena_release(&arena);
         buf_release(&text);
-        if (status == SOOTH_ERR_NOMEM)
-            return err_nomem(err);
+        if (lost) {
+            if (err)
+                *err = why;
+            return err_prefix(err, "'%s'", files[i][0]), why.status;
+        }
     }
     m->embed_limit = limit;
     return SOOTH_OK;

@@ -48,7 +48,8 @@ static void print_value(struct sha256 *h, const struct file_value *v)
     }
 }
 
-static void print_local(struct sha256 *h, const struct sooth_model *m)
+/* False when a part could not be read: half a fingerprint would name another model. */
+static bool print_local(struct sha256 *h, const struct sooth_model *m)
 {
     const struct tensor_file *f = m->file;
     print_text(h, m->info.arch);
@@ -61,9 +62,12 @@ static void print_local(struct sha256 *h, const struct sooth_model *m)
     static const char *const parts[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         struct buf part = BUF_INIT;
-        if (tensor_file_part(f, parts[i], &part, NULL) == SOOTH_OK)
+        enum sooth_status status = tensor_file_part(f, parts[i], &part, NULL);
+        if (status == SOOTH_OK)
             print_u64(h, hash64(buf_str(&part), part.len, i));
         buf_release(&part);
+        if (status != SOOTH_OK && status != SOOTH_ERR_NOTFOUND)
+            return false;
     }
     for (size_t i = 0; i < tensor_file_count(f); i++) {
         const struct file_tensor *t = tensor_file_at(f, i);
@@ -74,6 +78,7 @@ static void print_local(struct sha256 *h, const struct sooth_model *m)
         print_u64(h, hash64(t->data, t->bytes, 1));
         print_u64(h, hash64(t->data, t->bytes, 2));
     }
+    return true;
 }
 
 const char *sooth_model_fingerprint(const struct sooth_model *model)
@@ -84,16 +89,18 @@ const char *sooth_model_fingerprint(const struct sooth_model *model)
     if (!m->fingerprint[0]) {
         struct sha256 h;
         unsigned char digest[32];
+        bool whole = true;
         sha256_init(&h);
         print_text(&h, "sooth-model-1");
         if (m->remote) {
             print_text(&h, m->remote->url);
             print_text(&h, m->remote->model);
         } else {
-            print_local(&h, m);
+            whole = print_local(&h, m);
         }
         sha256_end(&h, digest);
-        hash_hex(digest, m->fingerprint);
+        if (whole)
+            hash_hex(digest, m->fingerprint);
     }
     pthread_mutex_unlock(&m->lock);
     return m->fingerprint;

@@ -164,7 +164,8 @@ enum sooth_status sooth_score(struct sooth_session *s, const char *prompt, size_
     }
     if (status == SOOTH_OK) {
         memcpy(ids, a.ids, a.count * sizeof *ids);
-        memcpy(ids + a.count, b.ids, b.count * sizeof *ids);
+        if (b.count)
+            memcpy(ids + a.count, b.ids, b.count * sizeof *ids);
         status = infer_score(s->batch, 0, ids, a.count + b.count, a.count, *out, err);
     }
     if (status == SOOTH_OK) {
