@@ -10,7 +10,6 @@
 #define KERNEL_PANEL_OPS_H
 #include "core/kernel/gemm_ops.h"
 #include "core/kernel/kernel.h"
-#include "core/kernel/panel.h"
 
 static void panel_act_quantize(const float *x, size_t n, int8_t *q, struct act_block *blocks)
 {
