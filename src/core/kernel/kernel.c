@@ -13,12 +13,12 @@ const struct panel_size panel_sizes[PANEL_KINDS] = {
 
 extern const struct kernel kernel_c;
 #if defined(KERNEL_X86)
-extern const struct kernel kernel_avx2, kernel_avx512, kernel_vnni;
+extern const struct kernel kernel_avx2, kernel_avx512, kernel_vnni, kernel_amx;
 #endif
 
 const struct kernel *kernel_at(size_t i)
 {
-    const struct kernel *list[4] = { &kernel_c };
+    const struct kernel *list[5] = { &kernel_c };
     size_t n = 1;
 #if defined(KERNEL_X86)
     const struct cpu *cpu = cpu_get();
@@ -28,6 +28,8 @@ const struct kernel *kernel_at(size_t i)
         list[n++] = &kernel_avx512;
     if (cpu->level >= CPU_AVX512 && cpu->vnni)
         list[n++] = &kernel_vnni;
+    if (cpu->level >= CPU_AVX512 && cpu->vnni && cpu->amx_int8)
+        list[n++] = &kernel_amx;
 #endif
     return i < n ? list[i] : NULL;
 }

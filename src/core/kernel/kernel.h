@@ -2,7 +2,7 @@
  *
  * Every level (c, avx2, avx512, vnni) is compiled from the same source, written on 16-wide lanes (lane.h) with every
  * fused multiply-add spelled out and every reduction in a stated order. So all levels give the same bits, and the plain
- * C level is the specification of the others. The one exception is AMX, a different source with the same integer sums.
+ * C level is the specification of the others. Level amx is vnni with integer panels on tiles: other source, same bits.
  *
  * Reductions over n numbers: element i goes to lane i mod 64 of four 16-lane accumulators, added as
  * ((a0+a1)+(a2+a3)), then the 16 lanes by halves: 8+8, 4+4, 2+2, 1+1.
@@ -52,7 +52,7 @@ struct attend {
 };
 
 struct kernel {
-    const char *name; /* "c", "avx2", "avx512", "vnni" */
+    const char *name; /* "c", "avx2", "avx512", "vnni", "amx" */
 
     /* reductions */
     float (*dot)(const float *a, const float *b, size_t n);
@@ -96,8 +96,8 @@ struct kernel {
      * A(i,l) = a[i·a_row + l·a_k]; B(l,j) = b[(j/16)·b_panel + l·b_k + j%16]: b_panel = 16 is a plain row-major B. */
     void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,
                  size_t b_panel, float *c, size_t ldc, bool add);
-    /* One row of n numbers (a multiple of 32) to int8 blocks. */
-    void (*act_quantize)(const float *x, size_t n, int8_t *q, struct act_block *blocks);
+    /* One row of n numbers (a multiple of 32) into row `row` of n/32 tiles. */
+    void (*act_quantize)(const float *x, size_t n, struct act_tile *tiles, size_t row);
     /* y[i, 16·p0 .. ] = x[i] Wᵀ for panels p0 <= p < p1 and rows i0 <= i < i1 of x. f32 kinds read x, others act. */
     void (*panel_mul[PANEL_KINDS])(const struct panel_view *w, size_t p0, size_t p1, const float *x, size_t ldx,
                                    const struct act *act, size_t i0, size_t i1, float *y, size_t ldy);

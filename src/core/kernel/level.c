@@ -3,6 +3,12 @@
 #include "core/kernel/kernel.h"
 #include "core/kernel/panel_ops.h"
 #include "core/kernel/vector_ops.h"
+#if defined(__AMX_INT8__)
+#include "core/kernel/amx_ops.h"
+#define LEVEL_INT(kind) amx_mul_##kind
+#else
+#define LEVEL_INT(kind) panel_mul_##kind
+#endif
 
 #define LEVEL_JOIN2(a, b) a##b
 #define LEVEL_JOIN(a, b) LEVEL_JOIN2(a, b)
@@ -43,8 +49,8 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .act_quantize = panel_act_quantize,
     .panel_mul = {
         [PANEL_F32] = panel_mul_F32, [PANEL_F16] = panel_mul_F16, [PANEL_BF16] = panel_mul_BF16,
-        [PANEL_Q4] = panel_mul_Q4, [PANEL_Q4M] = panel_mul_Q4M, [PANEL_Q5] = panel_mul_Q5, [PANEL_Q5M] = panel_mul_Q5M,
-        [PANEL_Q8] = panel_mul_Q8, [PANEL_K4] = panel_mul_K4, [PANEL_K5] = panel_mul_K5, [PANEL_K6] = panel_mul_K6,
+        [PANEL_Q4] = LEVEL_INT(Q4), [PANEL_Q4M] = LEVEL_INT(Q4M), [PANEL_Q5] = LEVEL_INT(Q5), [PANEL_Q5M] = LEVEL_INT(Q5M),
+        [PANEL_Q8] = LEVEL_INT(Q8), [PANEL_K4] = LEVEL_INT(K4), [PANEL_K5] = LEVEL_INT(K5), [PANEL_K6] = LEVEL_INT(K6),
     },
     .attend = attend_run,
 };

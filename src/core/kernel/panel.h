@@ -24,7 +24,8 @@
  *   K5      f16 d[16]; f16 e[16]; 8 x { u8 s[16]; u8 t[16]; high bits (5); nibble lines }         d s q - e t
  *   K6      f16 d[16]; 8 x { i8 s[2][16]; high bits (6); nibble lines }      d s[h] (q - 32), h = half of the 32 columns
  *
- * Activations: each row of x in blocks of 32: x = d q with d = max|x| / 127 and q = round-half-even(x · 127/max|x|). */
+ * Activations: each row of x in blocks of 32: x = d q with d = max|x| / 127 and q = round-half-even(x · 127/max|x|). They are
+ * kept in tiles of 16 rows by one block, so that rows and blocks that are used together lie together whatever the width. */
 #ifndef KERNEL_PANEL_H
 #define KERNEL_PANEL_H
 #include <stddef.h>
@@ -47,16 +48,17 @@ static inline size_t panel_bytes(enum panel_kind kind, size_t cols)
     return cols / panel_sizes[kind].unit * panel_sizes[kind].bytes;
 }
 
-struct act_block {
-    float d;        /* scale; 0 for a block of zeros, NaN if any value is not finite */
-    float s;        /* d · Σq, what a minimum is multiplied with */
-    int32_t sum[2]; /* Σq of each half of 16 columns */
+struct act_tile {
+    int8_t q[16][PANEL_BLOCK];
+    float d[16];    /* scale; 0 for a block of zeros, NaN if any value is not finite */
+    float s[16];    /* d · Σq, what a minimum is multiplied with */
+    float sum[16];  /* Σq of the block, and of its columns 16..31: small integers, exact */
+    float half[16];
 };
 
-/* Quantized rows: q [n, cols], blocks [n, cols/32]; both 64-byte aligned at the start. */
+/* Quantized rows: tiles [ceil(n/16)][cols/32], 64-byte aligned. Kernels read whole tiles: rows beyond n may hold anything. */
 struct act {
-    const int8_t *q;
-    const struct act_block *blocks;
+    const struct act_tile *tiles;
     size_t cols;
 };
 #endif

@@ -99,22 +99,19 @@ struct qmat_run {
     size_t count;
     const float *x;
     size_t ldx, n, cols;
-    struct act act;
-    int8_t *q;              /* act, writable */
-    struct act_block *blocks;
+    struct act_tile *tiles;
     const struct kernel *kernel;
 };
 
 size_t qmat_scratch(size_t n, size_t cols)
 {
-    const size_t blocks = cols / PANEL_BLOCK * n;
-    return (blocks * (PANEL_BLOCK + sizeof(struct act_block)) + 127) / 64 * 64;
+    return (n + 15) / 16 * (cols / PANEL_BLOCK) * sizeof(struct act_tile) + 64;
 }
 
 static void qmat_quantize_rows(struct qmat_run *r, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
-        r->kernel->act_quantize(r->x + i * r->ldx, r->cols, r->q + i * r->cols, r->blocks + i * (r->cols / PANEL_BLOCK));
+        r->kernel->act_quantize(r->x + i * r->ldx, r->cols, r->tiles + i / 16 * (r->cols / PANEL_BLOCK), i % 16);
 }
 static void qmat_quantize_tile(void *ctx, size_t tile, unsigned worker)
 {
@@ -171,7 +168,8 @@ static void qmat_mul_tile(void *ctx, size_t tile, unsigned worker)
         i0 = tile % row_tiles * QMAT_ROWS;
         i1 = i0 + QMAT_ROWS < r->n ? i0 + QMAT_ROWS : r->n;
         const struct panel_view v = { w->panels, w->panel_bytes, w->rows, w->cols };
-        r->kernel->panel_mul[w->kind](&v, p0, p1, r->x, r->ldx, &r->act, i0, i1, j->y, j->ldy);
+        const struct act act = { r->tiles, r->cols };
+        r->kernel->panel_mul[w->kind](&v, p0, p1, r->x, r->ldx, &act, i0, i1, j->y, j->ldy);
     }
     const size_t o0 = p0 * PANEL_ROWS, o1 = p1 * PANEL_ROWS < w->rows ? p1 * PANEL_ROWS : w->rows;
     if (!w->panels)
@@ -194,9 +192,7 @@ void qmat_mul(struct pool *pool, const struct qmat_job *jobs, size_t count, cons
         tiles += qmat_tiles(jobs[j].w, n);
     }
     if (ints) {
-        r.q = scratch;
-        r.blocks = (struct act_block *)((char *)scratch + (n * r.cols + 63) / 64 * 64);
-        r.act = (struct act){ r.q, r.blocks, r.cols };
+        r.tiles = scratch;
         if (n * r.cols <= QMAT_INLINE)
             qmat_quantize_rows(&r, 0, n);
         else

@@ -11,7 +11,7 @@
 #include "core/base/rng.h"
 #include "core/kernel/kernel.h"
 
-enum { ROWS = 40, WIDTH = 71 }; /* rows of x, rows of W: five panels, the last one short */
+enum { ROWS = 40, TILES = 3, WIDTH = 71 }; /* rows of x, rows of W: five panels, the last one short */
 static const size_t widths[] = { 256, 512, 1536 };
 
 static bool half_at(enum panel_kind kind, size_t at)
@@ -51,29 +51,27 @@ static uint8_t *random_panels(enum panel_kind kind, size_t cols, uint64_t seed)
 
 struct input {
     float *x;
-    int8_t *q;
-    struct act_block *blocks;
+    struct act_tile *tiles;
     struct act act;
 };
 static struct input random_input(const struct kernel *k, size_t cols)
 {
-    struct input in = { mem_array(ROWS * cols, 4), mem_aligned(64, ROWS * cols),
-                        mem_aligned(64, ROWS * cols / 32 * sizeof(struct act_block)), { 0 } };
+    struct input in = { mem_array(ROWS * cols, 4), mem_aligned(64, TILES * cols / 32 * sizeof(struct act_tile)), { 0 } };
     struct rng r;
     rng_seed(&r, cols);
     for (size_t i = 0; i < ROWS * cols; i++)
         in.x[i] = rng_normal(&r) * (i % 97 == 0 ? 20.0f : 1.0f);
     memset(in.x + 3 * cols, 0, 32 * 4);
+    memset(in.tiles, 0xFF, TILES * cols / 32 * sizeof(struct act_tile)); /* NaN in the rows that are not there */
     for (size_t i = 0; i < ROWS; i++)
-        k->act_quantize(in.x + i * cols, cols, in.q + i * cols, in.blocks + i * (cols / 32));
-    in.act = (struct act){ in.q, in.blocks, cols };
+        k->act_quantize(in.x + i * cols, cols, in.tiles + i / 16 * (cols / 32), i % 16);
+    in.act = (struct act){ in.tiles, cols };
     return in;
 }
 static void input_free(struct input *in)
 {
     mem_free(in->x);
-    mem_free(in->q);
-    mem_free(in->blocks);
+    mem_free(in->tiles);
 }
 
 static void levels_quantize_alike(void **state)
@@ -81,21 +79,22 @@ static void levels_quantize_alike(void **state)
     struct input c = random_input(kernel_at(0), 576);
     for (size_t l = 1; kernel_at(l); l++) {
         struct input k = random_input(kernel_at(l), 576);
-        assert_memory_equal(k.q, c.q, ROWS * 576);
-        assert_memory_equal(k.blocks, c.blocks, ROWS * 576 / 32 * sizeof *c.blocks);
+        assert_memory_equal(k.tiles, c.tiles, TILES * 576 / 32 * sizeof *c.tiles);
         input_free(&k);
     }
-    for (size_t i = 0; i < ROWS * 576; i++) {
-        const struct act_block *b = c.blocks + i / 32;
-        assert_true(fabsf(c.x[i] - b->d * c.q[i]) <= 0.51f * b->d);
-    }
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = 0; j < 576; j++) {
+            const struct act_tile *t = c.tiles + i / 16 * 18 + j / 32;
+            assert_true(fabsf(c.x[i * 576 + j] - t->d[i % 16] * t->q[i % 16][j % 32]) <= 0.51f * t->d[i % 16]);
+        }
     /* halves go to the even neighbour */
+    static struct act_tile t;
     float x[32] = { 127, 2.5f, 3.5f, -2.5f, -0.5f };
-    int8_t q[32];
-    struct act_block b;
-    kernel_get()->act_quantize(x, 32, q, &b);
-    assert_true(b.d == 1 && q[0] == 127 && q[1] == 2 && q[2] == 4 && q[3] == -2 && q[4] == 0);
-    assert_true(b.sum[0] == 131 && b.sum[1] == 0 && b.s == 131);
+    x[20] = -7;
+    kernel_get()->act_quantize(x, 32, &t, 5);
+    const int8_t *q = t.q[5];
+    assert_true(t.d[5] == 1 && q[0] == 127 && q[1] == 2 && q[2] == 4 && q[3] == -2 && q[4] == 0 && q[20] == -7);
+    assert_true(t.sum[5] == 124 && t.half[5] == -7 && t.s[5] == 124);
     input_free(&c);
 }
 
@@ -179,7 +178,7 @@ static void plain_c_follows_the_drawing(void **state)
             for (size_t o = 0; o < WIDTH; o++) {
                 double s = 0, size = 0;
                 for (size_t c = 0; c < cols; c++) {
-                    const double t = (double)in.blocks[(i * cols + c) / 32].d * in.q[i * cols + c] *
+                    const double t = (double)in.tiles[c / 32].d[i] * in.tiles[c / 32].q[i][c % 32] *
                                      weight_at(kind, p + o / 16 * v.panel_bytes, (int)(o % 16), c);
                     s += t;
                     size += fabs(t);
@@ -196,13 +195,13 @@ static void plain_c_follows_the_drawing(void **state)
 static void extreme_bytes(void **state)
 {
     enum { COLS = 256 };
-    float x[COLS], want[16], got[16];
-    int8_t q[COLS];
-    struct act_block blocks[8];
-    const struct act act = { q, blocks, COLS };
+    static float x[COLS], want[16 * 16], got[16 * 16];
+    static _Alignas(64) struct act_tile tiles[COLS / 32];
+    const struct act act = { tiles, COLS };
     for (int i = 0; i < COLS; i++)
         x[i] = i % 5 ? -3.0f : 3.0f;
-    kernel_at(0)->act_quantize(x, COLS, q, blocks);
+    for (size_t i = 0; i < 16; i++)
+        kernel_at(0)->act_quantize(x, COLS, tiles, i);
     for (int kind = PANEL_Q4; kind < PANEL_KINDS; kind++)
         for (int fill = 0; fill < 256; fill += 51) {
             const size_t bytes = panel_bytes(kind, COLS);
@@ -212,9 +211,9 @@ static void extreme_bytes(void **state)
                 if (half_at(kind, i))
                     half_store(p + i, 0x3C00);
             const struct panel_view v = { p, bytes, 16, COLS };
-            kernel_at(0)->panel_mul[kind](&v, 0, 1, x, COLS, &act, 0, 1, want, 16);
+            kernel_at(0)->panel_mul[kind](&v, 0, 1, x, COLS, &act, 0, 16, want, 16);
             for (size_t l = 1; kernel_at(l); l++) {
-                kernel_at(l)->panel_mul[kind](&v, 0, 1, x, COLS, &act, 0, 1, got, 16);
+                kernel_at(l)->panel_mul[kind](&v, 0, 1, x, COLS, &act, 0, 16, got, 16);
                 assert_memory_equal(got, want, sizeof got);
             }
             mem_free(p);
