@@ -62,7 +62,7 @@ struct evidence {
     double known;         /* share of the question's weight found anywhere in the passages */
     double passage;       /* best single passage's share of it */
     double relation;      /* best sentence's share, with its surroundings, of what is not a name: what is asked, not about what */
-    bool cross;           /* sentences in another language than the question's may answer */
+    bool cross;           /* the best sentence is in another language than the question */
 };
 /* Similarity of the question with each of n texts. May be NULL: words alone then decide. */
 typedef enum sooth_status evidence_dense_fn(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n,

@@ -58,28 +58,29 @@ static enum sooth_status abstain(struct asking *k, const char *reason)
     return k->out->answer && k->out->reason ? SOOTH_OK : err_nomem(k->err);
 }
 
-/* Similarity of meaning by the store's own embedder. */
+/* Similarity of meaning by the store's own embedder, the same scale in and across languages (know/index/align.c). */
 static enum sooth_status dense(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n, float *out, struct sooth_error *err)
 {
     struct asking *k = user;
     const struct embedder *e;
+    const struct snapshot *view;
+    size_t q_len = strlen(question);
     enum sooth_status st = kb_embedder(k->kb, &e, err);
+    if (!st)
+        st = store_snapshot(kb_store(k->kb), true, &view, err);
     if (st)
         return st;
     float *v = mem_array(n + 1, e->dim * sizeof *v);
-    size_t q_len = strlen(question);
-    if (!v)
-        return err_nomem(err);
-    st = e->embed(e, true, &question, &q_len, 1, v, err);
+    enum script *scripts = mem_array(n + 1, sizeof *scripts);
+    st = v && scripts ? e->embed(e, true, &question, &q_len, 1, v, err) : err_nomem(err);
     if (!st)
         st = e->embed(e, false, texts, lens, n, v + e->dim, err);
-    for (size_t i = 0; i < n && !st; i++) {
-        double s = 0;
-        for (size_t d = 0; d < e->dim; d++)
-            s += (double)v[d] * v[(i + 1) * e->dim + d];
-        out[i] = (float)s;
-    }
+    for (size_t i = 0; i < n && !st; i++)
+        scripts[i] = script_of(texts[i], lens[i]);
+    if (!st)
+        st = aligned_vectors(kb_store(k->kb), view, v, script_of(question, q_len), v + e->dim, scripts, n, out, err);
     mem_free(v);
+    mem_free(scripts);
     return st;
 }
 

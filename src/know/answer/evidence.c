@@ -5,8 +5,8 @@
  * cover is the share of the question's weight (idf over the sentences at hand, more for names, codes, numbers) that
  * the sentence holds; near also counts its neighbours, heading path and title, for answers often stand in the next
  * sentence; d is the similarity of meaning stretched to 0..1 over the sentences at hand, since cosines of one embedder
- * live in a narrow band. Where the question's own language does not know
- * its words and sentences of the other are as near in meaning, those are scored by meaning mostly. Headings, questions
+ * live in a narrow band. A sentence in another language than the question's is
+ * scored by meaning mostly, since its words cannot match. Headings, questions
  * and sentences that only repeat the question are penalised: they do not answer.
  *
  * Meaning is measured for the EMBEDDED best by words and rank only: that bounds the time of a whole ask. */
@@ -27,8 +27,8 @@
 #define KIND 0.14
 #define RANK 0.10
 #define MAX_TERMS 128
-#define CROSS_KNOWN 0.5   /* of the question's weight known in its own language, under which another may answer */
-#define CROSS_NEAR 0.01   /* how far behind the other language's similarity may stay */
+#define CROSS_KNOWN 0.5   /* of the question's weight known in its own language, under which the other gets more places */
+#define CROSS_MEANING 0.5 /* share of WORDS that goes to meaning for a sentence in the other language */
 
 struct context {          /* of one passage */
     struct lexed around;  /* title and headings */
@@ -234,42 +234,21 @@ static bool is_caption(const char *s, size_t len)
     return false;
 }
 
-/* Range of the similarities of units in one language. */
-struct range { double lo, hi; };
-
-static struct range range_of(const struct finder *f, bool han)
+static void score(struct finder *f)
 {
-    struct range r = { INFINITY, -INFINITY };
+    double lo = INFINITY, hi = -INFINITY;
     for (size_t i = 0; i < f->units.count; i++) {
         const struct unit *u = &f->units.items[i];
-        if (isnan(u->dense) || u->han != han)
-            continue;
-        r.lo = fmin(r.lo, u->dense);
-        r.hi = fmax(r.hi, u->dense);
+        lo = isnan(u->dense) ? lo : fmin(lo, u->dense);
+        hi = isnan(u->dense) ? hi : fmax(hi, u->dense);
     }
-    return r;
-}
-
-/* An embedder likes its question's language, so another one that comes as near is worth a look, but only where the
- * question's own language does not know its words. */
-static bool is_cross(const struct finder *f, double known)
-{
-    struct range own = range_of(f, f->q->han), other = range_of(f, !f->q->han);
-    return known < CROSS_KNOWN && other.hi > -INFINITY && other.hi >= own.hi - CROSS_NEAR;
-}
-
-static void score(struct finder *f, bool cross)
-{
-    const struct range own = range_of(f, f->q->han), other = range_of(f, !f->q->han);
-    double lo = fmin(own.lo, other.lo), hi = fmax(own.hi, other.hi);
     for (size_t i = 0; i < f->units.count; i++) {
         struct unit *u = &f->units.items[i];
         double d = isnan(u->dense) || hi <= lo ? 0 : (u->dense - lo) / (hi - lo), words = 0.6 * u->cover + 0.4 * u->near;
         double meaning = hi > lo ? MEANING : 0, w = hi > lo ? WORDS : MEANING + WORDS;
-        if (cross && u->han != f->q->han && other.hi > other.lo) {
-            d = isnan(u->dense) ? 0 : (u->dense - other.lo) / (other.hi - other.lo);
-            meaning += 0.7 * w;
-            w *= 0.3;
+        if (u->han != f->q->han && hi > lo) {
+            meaning += CROSS_MEANING * w;
+            w *= 1 - CROSS_MEANING;
         }
         const char *text = f->hits->items[u->hit].text;
         u->score = meaning * d + w * words + KIND * u->kind + RANK / (1.0 + (double)u->hit);
@@ -307,10 +286,10 @@ enum sooth_status evidence_find(const struct question *q, const struct sooth_hit
             st = measure(&f, out->known, dense, user, err);
     }
     if (!st) {
-        out->cross = dense && is_cross(&f, out->known);
-        score(&f, out->cross);
+        score(&f);
         if (f.units.count)
             qsort(f.units.items, f.units.count, sizeof *f.units.items, by_score);
+        out->cross = dense && f.units.count && f.units.items[0].han != q->han;
     }
     for (size_t i = 0; i < f.n_hits && f.contexts; i++)
         lexed_release(&f.contexts[i].around);

@@ -145,6 +145,26 @@ enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, cons
     return status;
 }
 
+enum sooth_status aligned_vectors(struct store *s, const struct snapshot *v, const float *query, enum script script, const float *vectors,
+                                  const enum script *scripts, size_t n, float *scores, struct sooth_error *err)
+{
+    struct aligner a = { 0 };
+    bool centred = s->embedder.centres != NULL;
+    enum sooth_status status = aligner_init(&a, s, v, query, script) ? SOOTH_OK : err_nomem(err);
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
+        const float *mean = v->mean + (size_t)scripts[i] * v->dim;
+        double dot = 0, sum = 0;
+        for (size_t j = 0; j < v->dim; j++) {
+            double x = (double)vectors[i * v->dim + j] - (centred ? mean[j] : 0);
+            dot += a.query[j] * x;
+            sum += x * x;
+        }
+        scores[i] = sum > 0 ? (float)(dot / sqrt(sum)) : 0;
+    }
+    aligner_release(&a);
+    return status;
+}
+
 static size_t scan(const struct snapshot *v, const struct aligner *a, bool centred, const unsigned char *allow, size_t k, struct scored *out)
 {
     size_t n = 0;

@@ -181,6 +181,10 @@ enum sooth_status aligned_search(struct store *s, const struct snapshot *v, cons
 enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, const float *query, enum script script,
                                  const uint32_t *slots, size_t n, double *scores, struct sooth_error *err);
 /* The similarity of given slots with the query; NAN where a vector is missing. */
+/* The aligned cosine of n vectors that are not in the store, such as those of single sentences. vectors: [n, dim],
+ * scripts: [n]. */
+enum sooth_status aligned_vectors(struct store *s, const struct snapshot *v, const float *query, enum script script, const float *vectors,
+                                  const enum script *scripts, size_t n, float *scores, struct sooth_error *err);
 enum sooth_status vector_scores(struct store *s, const struct snapshot *v, enum metric m, const float *query,
                                 const uint32_t *slots, size_t n, double *scores, struct sooth_error *err);
 
