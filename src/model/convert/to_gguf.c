@@ -109,6 +109,8 @@ static enum sooth_status gguf_facts(const struct tensor_file *f, struct convert_
         bool own = strncmp(v.key, arch, prefix) == 0 && v.key[prefix] == '.';
         if (own && strcmp(v.key + prefix, ".tie_word_embeddings") == 0)
             continue; /* in GGUF an absent output matrix says it */
+        if (strcmp(v.key, "format") == 0)
+            continue; /* a mark of safetensors files */
         if (own && xlmr) {
             struct buf key = BUF_INIT;
             v.key = buf_printf(&key, "bert%s", v.key + prefix) ? arena_strdup(&p->arena, key.data)
@@ -204,6 +206,16 @@ static enum sooth_status gguf_from_hf(const struct tensor_file *f, struct conver
     return status;
 }
 
+/* Other readers of GGUF look for this number among the tokenizer's facts. */
+static bool gguf_token_types(const struct tensor_file *f, struct convert_plan *p)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%.64s.token_type_count",
+             tensor_file_string(f, "general.architecture", ""));
+    uint64_t n = tensor_file_uint(f, key, 0);
+    return !n || plan_uint(p, "tokenizer.ggml.token_type_count", n);
+}
+
 static enum sooth_status gguf_write(const struct convert_plan *p, const char *path,
                                     struct sooth_error *err)
 {
@@ -269,6 +281,8 @@ enum sooth_status convert_to_gguf(const struct tensor_file *f, const char *out,
     if (status == SOOTH_OK)
         status = strcmp(tensor_file_format(f), "safetensors") == 0 ? gguf_from_hf(f, &p, err)
                                                                    : gguf_copy(f, &p, err);
+    if (status == SOOTH_OK && !gguf_token_types(f, &p))
+        status = err_nomem(err);
     if (status == SOOTH_OK)
         status = gguf_write(&p, part.data, err);
     if (status == SOOTH_OK) {
