@@ -62,6 +62,7 @@ struct evidence {
     double known;         /* share of the question's weight found anywhere in the passages */
     double passage;       /* best single passage's share of it */
     double relation;      /* best sentence's share, with its surroundings, of what is not a name: what is asked, not about what */
+    double names;         /* share of the question's Latin names and codes in the best sentence's passage; 1 when it has none */
     bool cross;           /* the best sentence is in another language than the question */
 };
 /* Similarity of the question with each of n texts. May be NULL: words alone then decide. */

@@ -28,6 +28,7 @@
 #define RANK 0.10
 #define MAX_TERMS 128
 #define CROSS_KNOWN 0.5   /* of the question's weight known in its own language, under which the other gets more places */
+#define CROSS_BEHIND 0.15
 #define CROSS_MEANING 0.5 /* share of WORDS that goes to meaning for a sentence in the other language */
 
 struct context {          /* of one passage */
@@ -249,6 +250,7 @@ static void score(struct finder *f)
         if (u->han != f->q->han && hi > lo) {
             meaning += CROSS_MEANING * w;
             w *= 1 - CROSS_MEANING;
+            d -= CROSS_BEHIND; /* the question's own language goes first when both are as good */
         }
         const char *text = f->hits->items[u->hit].text;
         u->score = meaning * d + w * words + KIND * u->kind + RANK / (1.0 + (double)u->hit);
@@ -261,6 +263,25 @@ static void score(struct finder *f)
         if (u->fresh < 0.2)
             u->score -= 0.15;
     }
+}
+
+/* Of the names and codes of a Chinese question, how many the passage holds: they are written alike in both languages. */
+static double names_share(const struct question *q, const struct sooth_hit *h)
+{
+    struct lexed l;
+    size_t names = 0, found = 0;
+    if (!q->han)
+        return 1;
+    lex_text(h->text, strlen(h->text), &l);
+    for (size_t t = 0; t < q->lexed.terms.count; t++) {
+        const struct lexeme *x = &q->lexed.terms.items[t];
+        if ((x->kind != LEX_WORD && x->kind != LEX_CODE) || (x->flags & LEX_STOP))
+            continue;
+        names++;
+        found += holds(&l, &q->lexed, x);
+    }
+    lexed_release(&l);
+    return names ? (double)found / (double)names : 1;
 }
 
 static int by_score(const void *a, const void *b)
@@ -290,6 +311,7 @@ enum sooth_status evidence_find(const struct question *q, const struct sooth_hit
         if (f.units.count)
             qsort(f.units.items, f.units.count, sizeof *f.units.items, by_score);
         out->cross = dense && f.units.count && f.units.items[0].han != q->han;
+        out->names = f.units.count ? names_share(q, &hits->items[f.units.items[0].hit]) : 0;
     }
     for (size_t i = 0; i < f.n_hits && f.contexts; i++)
         lexed_release(&f.contexts[i].around);
