@@ -10,6 +10,7 @@
 #ifndef KERNEL_AMX_OPS_H
 #define KERNEL_AMX_OPS_H
 #include "core/kernel/panel_ops.h"
+#if defined(__AMX_INT8__)
 
 #define AMX_LEAST 5   /* rows from which a tile, even half empty, wins */
 #define AMX_BLOCKS 64 /* blocks unpacked at a time */
@@ -174,4 +175,5 @@ PANEL_INT(Q8)
 PANEL_INT(K4)
 PANEL_INT(K5)
 PANEL_INT(K6)
+#endif
 #endif
