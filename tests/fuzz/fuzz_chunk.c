@@ -1,4 +1,5 @@
-/* fuzz_chunk.c: any bytes as a plain text: passages ascend, keep the limit, cut no character, cover the text. */
+/* fuzz_chunk.c: any bytes as a plain text: passages ascend, keep the limit, cut no character, cover
+ * the text. */
 #include "fuzz.h"
 #include <assert.h>
 #include <string.h>
@@ -16,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[4096];
     struct doc_block blocks[4];
     size_t len = 0;
-    for (size_t i = 2, n; i < size && len + 4 < sizeof text; i += n) { /* what a parser may hand over: valid, no controls */
+    for (size_t i = 2, n; i < size && len + 4 < sizeof text;
+         i += n) { /* what a parser may hand over: valid, no controls */
         uint32_t ch = utf8_decode((const char *)data + i, size - i, &n);
         len += utf8_encode(ch == UTF8_BAD || (ch < 32 && ch != '\n') ? '?' : ch, text + len);
     }
@@ -27,10 +29,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < 4 && len >= 8; i++) { /* four blocks of different kinds */
         size_t a = utf8_floor(text, len, len * i / 4), b = utf8_floor(text, len, len * (i + 1) / 4);
         if (a < b)
-            blocks[d.block_count++] = (struct doc_block){ .start = a, .end = b, .heading = -1, .header = -1, .kind = (uint8_t)(data[0] >> (2 * i) & 3) };
+            blocks[d.block_count++] = (struct doc_block){.start = a,
+                                                         .end = b,
+                                                         .heading = -1,
+                                                         .header = -1,
+                                                         .kind = (uint8_t)(data[0] >> (2 * i) & 3)};
     }
     for (size_t i = 1; i < d.block_count; i++)
-        blocks[i].header = blocks[i].kind == DOC_TABLE_ROW && blocks[0].kind == DOC_TABLE_ROW ? 0 : -1;
+        blocks[i].header = blocks[i].kind == DOC_TABLE_ROW && blocks[0].kind == DOC_TABLE_ROW ? 0
+                                                                                              : -1;
     if (chunk_document(&d, e, tokens, overlap, &c, NULL) != SOOTH_OK)
         return 0;
     for (size_t i = 0; i < c.count; i++) {

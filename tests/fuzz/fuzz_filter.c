@@ -7,11 +7,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char name[] = "/d/a.txt", title[] = "T", format[] = "txt", tags[] = "{\"k\":\"v\",\"year\":\"2024\"}", none[] = "{}";
-    struct snapshot_doc docs[2] = { { 1, name, title, format, tags, 0, 2 }, { 2, name, title, format, none, 2, 1 } };
-    uint32_t doc[3] = { 0, 0, 1 }, page[3] = { 1, 2, 0 };
-    struct snapshot v = { .n = 3, .n_docs = 2, .docs = docs, .doc = doc, .page = page };
-    unsigned char allow[3] = { 9, 9, 9 };
+    static char name[] = "/d/a.txt", title[] = "T", format[] = "txt",
+                tags[] = "{\"k\":\"v\",\"year\":\"2024\"}", none[] = "{}";
+    struct snapshot_doc docs[2] = {{1, name, title, format, tags, 0, 2},
+                                   {2, name, title, format, none, 2, 1}};
+    uint32_t doc[3] = {0, 0, 1}, page[3] = {1, 2, 0};
+    struct snapshot v = {.n = 3, .n_docs = 2, .docs = docs, .doc = doc, .page = page};
+    unsigned char allow[3] = {9, 9, 9};
     char *text = mem_strndup((const char *)data, size);
     if (text && filter_apply(text, &v, allow, NULL) == SOOTH_OK)
         for (int i = 0; i < 3; i++)

@@ -1,4 +1,5 @@
-/* fuzz_segment.c: any bytes through the segmenter: short, valid terms; cutting twice gives the same. */
+/* fuzz_segment.c: any bytes through the segmenter: short, valid terms; cutting twice gives the
+ * same. */
 #include "fuzz.h"
 #include <assert.h>
 #include "core/base/alloc.h"

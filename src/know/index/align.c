@@ -1,20 +1,22 @@
 /* align.c: a cosine that does not care in which language question and passage are written.
  *
- * The vectors of a multilingual embedder lie in a narrow cone, and within it each script has a cone of its own: any two
- * Chinese texts are nearer than a Chinese question and the English passage that answers it. Most of a cosine then says
- * "same language", not "same matter". Taking off what all texts of a script have in common brings the matter out
- * (the mean of the language as its direction: Yang et al., "A Simple and Effective Method To Eliminate the Self
- * Language Bias in Multilingual Representations", EMNLP 2021; Mu and Viswanath, "All-but-the-Top", ICLR 2018):
+ * The vectors of a multilingual embedder lie in a narrow cone, and within it each script has a cone
+ * of its own: any two Chinese texts are nearer than a Chinese question and the English passage that
+ * answers it. Most of a cosine then says "same language", not "same matter". Taking off what all
+ * texts of a script have in common brings the matter out (the mean of the language as its
+ * direction: Yang et al., "A Simple and Effective Method To Eliminate the Self Language Bias in
+ * Multilingual Representations", EMNLP 2021; Mu and Viswanath, "All-but-the-Top", ICLR 2018):
  *
  *     aligned(q, d) = cos(q - w c[script of q],  d - m[script of d])
  *     m[s] = w[s] * mean of the store's vectors in script s,   w[s] = n / (n + 32)
  *
- * c is the mean of ordinary questions as this embedder sees them (questions and passages are apart as well), kept
- * with the store. The weight w draws the means of small stores towards nothing: with one passage there is no "in
- * common". On 2,000 passages in two languages recall at 10 of vectors alone rises from 57 to 73 %, across languages from
- * 0 to 75 % (docs/arch/retrieve.md).
+ * c is the mean of ordinary questions as this embedder sees them (questions and passages are apart
+ * as well), kept with the store. The weight w draws the means of small stores towards nothing: with
+ * one passage there is no "in common". On 2,000 passages in two languages recall at 10 of vectors
+ * alone rises from 57 to 73 %, across languages from 0 to 75 % (docs/arch/retrieve.md).
  *
- * What it leaves out: more than two groups. Scripts are Han and everything else; kana goes with Han. */
+ * What it leaves out: more than two groups. Scripts are Han and everything else; kana goes with
+ * Han. */
 #include <math.h>
 #include <string.h>
 #include "core/base/alloc.h"
@@ -38,7 +40,8 @@ enum script script_of(const char *text, size_t len)
         if (c >= 0x3040 && (uni_is_han(c) || uni_is_cjk(c)))
             han++;
         else
-            letters += c < 128 ? (c | 32) >= 'a' && (c | 32) <= 'z' : (uni_class(c) & UNI_LETTER) != 0;
+            letters += c < 128 ? (c | 32) >= 'a' && (c | 32) <= 'z'
+                               : (uni_class(c) & UNI_LETTER) != 0;
     }
     return han * 2 > letters ? SCRIPT_HAN : SCRIPT_OTHER;
 }
@@ -50,7 +53,7 @@ static double weight(size_t n)
 
 bool align_prepare(struct snapshot *v)
 {
-    size_t count[SCRIPTS] = { 0 }, dim = v->dim;
+    size_t count[SCRIPTS] = {0}, dim = v->dim;
     v->mean = mem_calloc(SCRIPTS * dim + 1, sizeof *v->mean);
     v->gain = mem_calloc(v->n + 1, sizeof *v->gain);
     if (!v->mean || !v->gain)
@@ -79,11 +82,11 @@ bool align_prepare(struct snapshot *v)
 }
 
 struct aligner {
-    float *query;             /* the question without its centre, length 1 */
-    float *full;              /* scratch [dim] */
-    int8_t *code;             /* of query */
+    float *query; /* the question without its centre, length 1 */
+    float *full;  /* scratch [dim] */
+    int8_t *code; /* of query */
     float scale;
-    double offset[SCRIPTS];   /* query . mean */
+    double offset[SCRIPTS]; /* query . mean */
 };
 
 static void aligner_release(struct aligner *a)
@@ -93,7 +96,8 @@ static void aligner_release(struct aligner *a)
     mem_free(a->code);
 }
 
-static bool aligner_init(struct aligner *a, const struct store *s, const struct snapshot *v, const float *query, enum script script)
+static bool aligner_init(struct aligner *a, const struct store *s, const struct snapshot *v,
+                         const float *query, enum script script)
 {
     size_t dim = v->dim;
     const float *centres = s->embedder.centres;
@@ -119,7 +123,8 @@ static bool aligner_init(struct aligner *a, const struct store *s, const struct 
 }
 
 /* From the stored halves. */
-static enum sooth_status exact(struct store *s, const struct snapshot *v, struct aligner *a, uint32_t slot, double *out, struct sooth_error *err)
+static enum sooth_status exact(struct store *s, const struct snapshot *v, struct aligner *a,
+                               uint32_t slot, double *out, struct sooth_error *err)
 {
     bool found = false, centred = s->embedder.centres != NULL;
     const float *mean = v->mean + v->script[slot] * v->dim;
@@ -134,10 +139,11 @@ static enum sooth_status exact(struct store *s, const struct snapshot *v, struct
     return status;
 }
 
-enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, const float *query, enum script script,
-                                 const uint32_t *slots, size_t n, double *scores, struct sooth_error *err)
+enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, const float *query,
+                                 enum script script, const uint32_t *slots, size_t n,
+                                 double *scores, struct sooth_error *err)
 {
-    struct aligner a = { 0 };
+    struct aligner a = {0};
     enum sooth_status status = aligner_init(&a, s, v, query, script) ? SOOTH_OK : err_nomem(err);
     for (size_t i = 0; i < n && status == SOOTH_OK; i++)
         status = exact(s, v, &a, slots[i], &scores[i], err);
@@ -145,10 +151,12 @@ enum sooth_status aligned_scores(struct store *s, const struct snapshot *v, cons
     return status;
 }
 
-enum sooth_status aligned_vectors(struct store *s, const struct snapshot *v, const float *query, enum script script, const float *vectors,
-                                  const enum script *scripts, size_t n, float *scores, struct sooth_error *err)
+enum sooth_status aligned_vectors(struct store *s, const struct snapshot *v, const float *query,
+                                  enum script script, const float *vectors,
+                                  const enum script *scripts, size_t n, float *scores,
+                                  struct sooth_error *err)
 {
-    struct aligner a = { 0 };
+    struct aligner a = {0};
     bool centred = s->embedder.centres != NULL;
     enum sooth_status status = aligner_init(&a, s, v, query, script) ? SOOTH_OK : err_nomem(err);
     for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
@@ -165,7 +173,8 @@ enum sooth_status aligned_vectors(struct store *s, const struct snapshot *v, con
     return status;
 }
 
-static size_t scan(const struct snapshot *v, const struct aligner *a, bool centred, const unsigned char *allow, size_t k, struct scored *out)
+static size_t scan(const struct snapshot *v, const struct aligner *a, bool centred,
+                   const unsigned char *allow, size_t k, struct scored *out)
 {
     size_t n = 0;
     int32_t (*dot)(const int8_t *, const int8_t *, size_t) = kernel_get()->dot_i8;
@@ -174,13 +183,14 @@ static size_t scan(const struct snapshot *v, const struct aligner *a, bool centr
             continue;
         double s = (double)dot(a->code, v->code + i * v->dim, v->dim) * a->scale * v->scale[i];
         double gain = centred ? v->gain[i] : 1;
-        best_offer(out, &n, k, (struct scored){ (uint32_t)i, (s - a->offset[v->script[i]]) * gain });
+        best_offer(out, &n, k, (struct scored){(uint32_t)i, (s - a->offset[v->script[i]]) * gain});
     }
     return n;
 }
 
-enum sooth_status aligned_search(struct store *s, const struct snapshot *v, const float *query, enum script script,
-                                 const unsigned char *allow, size_t k, struct scored *out, size_t *found, struct sooth_error *err)
+enum sooth_status aligned_search(struct store *s, const struct snapshot *v, const float *query,
+                                 enum script script, const unsigned char *allow, size_t k,
+                                 struct scored *out, size_t *found, struct sooth_error *err)
 {
     *found = 0;
     if (v->n == 0 || k == 0 || v->dim == 0)
@@ -188,16 +198,17 @@ enum sooth_status aligned_search(struct store *s, const struct snapshot *v, cons
     size_t wide = k > v->n / RESCORE_EACH ? v->n : k * RESCORE_EACH;
     wide = wide < RESCORE_MIN ? RESCORE_MIN : wide;
     wide = wide > v->n ? v->n : wide;
-    struct aligner a = { 0 };
+    struct aligner a = {0};
     struct scored *heap = mem_array(wide, sizeof *heap);
-    enum sooth_status status = heap && aligner_init(&a, s, v, query, script) ? SOOTH_OK : err_nomem(err);
+    enum sooth_status status = heap && aligner_init(&a, s, v, query, script) ? SOOTH_OK
+                                                                             : err_nomem(err);
     if (status == SOOTH_OK) {
         size_t n = scan(v, &a, s->embedder.centres != NULL, allow, wide, heap), kept = 0;
         for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
             double score;
             status = exact(s, v, &a, heap[i].slot, &score, err);
             if (!isnan(score))
-                heap[kept++] = (struct scored){ heap[i].slot, score };
+                heap[kept++] = (struct scored){heap[i].slot, score};
         }
         best_sort(heap, kept);
         *found = status == SOOTH_OK ? (kept < k ? kept : k) : 0;

@@ -1,17 +1,18 @@
 /* postings.c: the full-text index: an inverted list a term, and BM25 over it.
  *
  *   postings(term, doc) -> data        term = 64-bit key of the segmented term (segment.c)
- *   data: (gap, count) pairs of variable-length integers, one a passage, in order of its place in the document
+ *   data: (gap, count) pairs of variable-length integers, one a passage, in order of its place in
+ * the document
  *
- * One row a term and document keeps a big document's list in one blob and lets a document be removed or replaced
- * by key, without touching what other documents hold. No text is stored here, only keys.
+ * One row a term and document keeps a big document's list in one blob and lets a document be
+ * removed or replaced by key, without touching what other documents hold. No text is stored here,
+ * only keys.
  *
- * For a question q and a passage D (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009; the form
- * used by Lucene):
- *     score = sum over t in q of  idf(t) * tf / (tf + k1 (1 - b + b |D| / avg))
- *     idf(t) = ln(1 + (N - df + 0.5) / (df + 0.5))
- * |D| counts words and pairs, not the codes and single characters that are indexed beside them. The sum of the
- * idf(t) is a ceiling that no passage reaches, so score / ceiling says how much of the question a passage covers.
+ * For a question q and a passage D (Robertson and Zaragoza, "The Probabilistic Relevance
+ * Framework", 2009; the form used by Lucene): score = sum over t in q of  idf(t) * tf / (tf + k1 (1
+ * - b + b |D| / avg)) idf(t) = ln(1 + (N - df + 0.5) / (df + 0.5)) |D| counts words and pairs, not
+ * the codes and single characters that are indexed beside them. The sum of the idf(t) is a ceiling
+ * that no passage reaches, so score / ceiling says how much of the question a passage covers.
  *
  * What it leaves out: positions and phrases. */
 #include <math.h>
@@ -98,7 +99,7 @@ static bool list_add(struct posting_builder *b, uint64_t key, uint32_t seq, uint
 {
     uint64_t at = b->lists.count;
     if (!map_find(&b->index, &key, sizeof key, &at)) {
-        struct list fresh = { .key = key, .data = BUF_INIT };
+        struct list fresh = {.key = key, .data = BUF_INIT};
         if (!map_put(&b->index, &key, sizeof key, at) || !vec_push(&b->lists, fresh))
             return false;
     }
@@ -109,8 +110,8 @@ static bool list_add(struct posting_builder *b, uint64_t key, uint32_t seq, uint
     return !l->data.failed;
 }
 
-enum sooth_status posting_add(struct posting_builder *b, uint32_t seq, const char *context, size_t len, uint32_t *length,
-                              struct sooth_error *err)
+enum sooth_status posting_add(struct posting_builder *b, uint32_t seq, const char *context,
+                              size_t len, uint32_t *length, struct sooth_error *err)
 {
     map_release(&b->passage);
     map_init(&b->passage);
@@ -135,8 +136,10 @@ static int by_key(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* In order of key, which is the order of the table. The builder takes no more passages after this. */
-enum sooth_status posting_write(struct posting_builder *b, struct store *s, int64_t doc, struct sooth_error *err)
+/* In order of key, which is the order of the table. The builder takes no more passages after this.
+ */
+enum sooth_status posting_write(struct posting_builder *b, struct store *s, int64_t doc,
+                                struct sooth_error *err)
 {
     struct buf terms = BUF_INIT;
     enum sooth_status status = SOOTH_OK;
@@ -145,7 +148,8 @@ enum sooth_status posting_write(struct posting_builder *b, struct store *s, int6
     for (size_t i = 0; i < b->lists.count && status == SOOTH_OK; i++) {
         const struct list *l = &b->lists.items[i];
         buf_add(&terms, &l->key, sizeof l->key);
-        status = sql_run(s, SQL_POST_ADD, err, "iib", (int64_t)l->key, doc, l->data.data, l->data.len);
+        status =
+            sql_run(s, SQL_POST_ADD, err, "iib", (int64_t)l->key, doc, l->data.data, l->data.len);
     }
     if (status == SOOTH_OK && terms.failed)
         status = err_nomem(err);
@@ -155,7 +159,8 @@ enum sooth_status posting_write(struct posting_builder *b, struct store *s, int6
     return status;
 }
 
-static enum sooth_status terms_read(struct store *s, int64_t doc, struct buf *out, struct sooth_error *err)
+static enum sooth_status terms_read(struct store *s, int64_t doc, struct buf *out,
+                                    struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_TERMS_GET, err, "i", doc);
@@ -181,8 +186,9 @@ enum sooth_status posting_drop(struct store *s, int64_t doc, struct sooth_error 
     return status == SOOTH_OK ? sql_run(s, SQL_TERMS_DROP, err, "i", doc) : status;
 }
 
-enum sooth_status posting_compare(struct posting_builder *b, struct store *s, int64_t doc, const char *name, sooth_line_fn *fn,
-                                  void *user, size_t *problems, struct sooth_error *err)
+enum sooth_status posting_compare(struct posting_builder *b, struct store *s, int64_t doc,
+                                  const char *name, sooth_line_fn *fn, void *user, size_t *problems,
+                                  struct sooth_error *err)
 {
     struct buf terms = BUF_INIT, line = BUF_INIT;
     size_t bad = 0;
@@ -198,14 +204,17 @@ enum sooth_status posting_compare(struct posting_builder *b, struct store *s, in
         }
         bool same = false;
         if (sql_row(s, q, &status, err)) {
-            same = (size_t)sqlite3_column_bytes(q, 0) == l->data.len && memcmp(sqlite3_column_blob(q, 0), l->data.data, l->data.len) == 0;
+            same = (size_t)sqlite3_column_bytes(q, 0) == l->data.len &&
+                   memcmp(sqlite3_column_blob(q, 0), l->data.data, l->data.len) == 0;
             sql_done(q);
         }
         bad += !same;
     }
     if (status == SOOTH_OK && bad > 0) {
         ++*problems;
-        if (fn && buf_printf(&line, "'%s': the full-text index differs from its passages in %zu terms", name, bad))
+        if (fn &&
+            buf_printf(&line, "'%s': the full-text index differs from its passages in %zu terms",
+                       name, bad))
             fn(user, line.data);
     }
     buf_release(&terms);
@@ -213,7 +222,9 @@ enum sooth_status posting_compare(struct posting_builder *b, struct store *s, in
     return status;
 }
 
-/* --- BM25 ----------------------------------------------------------------------------------------------------- */
+/* --- BM25
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 double bm25_idf(double docs, double with_term)
 {
@@ -244,7 +255,7 @@ static bool query_add(void *user, enum term_kind kind, const char *term, size_t 
             q->terms.items[i].weight += weight;
             return true;
         }
-    return q->terms.count < 4096 ? vec_push(&q->terms, ((struct query_term){ key, weight })) : false;
+    return q->terms.count < 4096 ? vec_push(&q->terms, ((struct query_term){key, weight})) : false;
 }
 
 struct hit {
@@ -254,15 +265,17 @@ struct hits {
     VEC(struct hit) list;
 };
 
-static bool decode(const struct snapshot *v, const struct snapshot_doc *d, const unsigned char *p, size_t len, struct hits *out)
+static bool decode(const struct snapshot *v, const struct snapshot_doc *d, const unsigned char *p,
+                   size_t len, struct hits *out)
 {
     const unsigned char *end = p + len;
     uint32_t place = 0, gap, tf;
     while (p < end) {
-        if (!get_varint(&p, end, &gap) || !get_varint(&p, end, &tf) || gap == 0 || gap > d->count - place)
+        if (!get_varint(&p, end, &gap) || !get_varint(&p, end, &tf) || gap == 0 ||
+            gap > d->count - place)
             return true; /* damaged data names no passage; store_check tells */
         place += gap;
-        if (!vec_push(&out->list, ((struct hit){ (uint32_t)(d->first + place - 1), tf })))
+        if (!vec_push(&out->list, ((struct hit){(uint32_t)(d->first + place - 1), tf})))
             return false;
     }
     return true;
@@ -282,10 +295,11 @@ static const struct snapshot_doc *doc_by_id(const struct snapshot *v, int64_t id
 }
 
 /* Adds one term's part to the sums; *ceiling grows by the most it can give. */
-static enum sooth_status term_search(struct store *s, const struct snapshot *v, struct bm25 p, const struct query_term *t,
-                                     double *sums, double *ceiling, struct sooth_error *err)
+static enum sooth_status term_search(struct store *s, const struct snapshot *v, struct bm25 p,
+                                     const struct query_term *t, double *sums, double *ceiling,
+                                     struct sooth_error *err)
 {
-    struct hits hits = { 0 };
+    struct hits hits = {0};
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_POST_TERM, err, "i", (int64_t)t->key);
     if (!q)
@@ -307,11 +321,12 @@ static enum sooth_status term_search(struct store *s, const struct snapshot *v, 
     return ok ? status : err_nomem(err);
 }
 
-enum sooth_status text_search(struct store *s, const struct snapshot *v, struct bm25 p, const char *query, size_t len,
-                              const unsigned char *allow, size_t k, struct scored *out, size_t *found, double *ceiling,
+enum sooth_status text_search(struct store *s, const struct snapshot *v, struct bm25 p,
+                              const char *query, size_t len, const unsigned char *allow, size_t k,
+                              struct scored *out, size_t *found, double *ceiling,
                               struct sooth_error *err)
 {
-    struct query q = { 0 };
+    struct query q = {0};
     double most = 0;
     *found = 0;
     enum sooth_status status = segment_text(query, len, query_add, &q, err);
@@ -323,7 +338,7 @@ enum sooth_status text_search(struct store *s, const struct snapshot *v, struct 
     if (status == SOOTH_OK && k > 0) {
         for (size_t i = 0; i < v->n; i++)
             if (sums[i] > 0 && (!allow || allow[i]))
-                best_offer(out, found, k, (struct scored){ (uint32_t)i, sums[i] });
+                best_offer(out, found, k, (struct scored){(uint32_t)i, sums[i]});
         best_sort(out, *found);
     }
     if (ceiling)

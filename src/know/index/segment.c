@@ -1,21 +1,26 @@
-/* segment.c: cuts text into index terms without a dictionary, for Chinese, English and the codes between them.
+/* segment.c: cuts text into index terms without a dictionary, for Chinese, English and the codes
+ * between them.
  *
- * The text is folded first (in the index only; what is shown is never touched): NFKC makes full width equal half
- * width and takes ligatures and circled numbers apart, letters become small, Latin letters lose their accents,
- * Traditional and variant Han characters become the Simplified one.
+ * The text is folded first (in the index only; what is shown is never touched): NFKC makes full
+ * width equal half width and takes ligatures and circled numbers apart, letters become small, Latin
+ * letters lose their accents, Traditional and variant Han characters become the Simplified one.
  *
  *   gen-itgc后50条    ->  gen-itgc* gen itgc   后·   50   条·
  *   數據庫            ->  数据 据库   (and 数 据 库 for questions of one character)
  *   Installing C++   ->  instal   c++* c
  *
- * - A run of Han, kana or Hangul becomes overlapping pairs, plus its single characters, so that words of any length
- *   are found; a dictionary would split a word the wrong way now and then, pairs cannot.
- * - Anything else is a run of letters, digits and the joints of codes (_ - . + # ~ / : @ ' &). A run with joints is
- *   indexed as it stands (*) and by its parts; a part that changes between letters and digits also by those.
- * - Words of plain English letters are stemmed (stem.c). There is no stop list: common words weigh next to nothing
- *   by their document frequency, and "IT", "AND" or "who" can be the very thing looked for.
+ * - A run of Han, kana or Hangul becomes overlapping pairs, plus its single characters, so that
+ * words of any length are found; a dictionary would split a word the wrong way now and then, pairs
+ * cannot.
+ * - Anything else is a run of letters, digits and the joints of codes (_ - . + # ~ / : @ ' &). A
+ * run with joints is indexed as it stands (*) and by its parts; a part that changes between letters
+ * and digits also by those.
+ * - Words of plain English letters are stemmed (stem.c). There is no stop list: common words weigh
+ * next to nothing by their document frequency, and "IT", "AND" or "who" can be the very thing
+ * looked for.
  *
- * What it leaves out: spelling, synonyms, word segmentation of Thai, Khmer and Lao (each run is one word). */
+ * What it leaves out: spelling, synonyms, word segmentation of Thai, Khmer and Lao (each run is one
+ * word). */
 #include "know/index/segment.h"
 #include <string.h>
 #include "core/base/error.h"
@@ -33,7 +38,7 @@ struct segment {
     bool stop;
     char run[1024]; /* the code run being collected; longer ones are emitted in pieces */
     size_t run_len;
-    char cjk[4];    /* the last character of a run of Han, kana or Hangul */
+    char cjk[4]; /* the last character of a run of Han, kana or Hangul */
     size_t cjk_len, cjk_count;
 };
 
@@ -69,7 +74,8 @@ static void emit_part(struct segment *s, const char *part, size_t len)
     size_t from = 0;
     emit_word(s, part, len);
     for (size_t i = 1; i <= len; i++) {
-        bool change = i < len && (part[i] >= '0' && part[i] <= '9') != (part[i - 1] >= '0' && part[i - 1] <= '9');
+        bool change = i < len && (part[i] >= '0' && part[i] <= '9') !=
+                                     (part[i - 1] >= '0' && part[i - 1] <= '9');
         if (change || (i == len && from > 0)) {
             if (i - from <= TERM_MAX)
                 emit(s, TERM_WHOLE, part + from, i - from);
@@ -78,7 +84,8 @@ static void emit_part(struct segment *s, const char *part, size_t len)
     }
 }
 
-/* A run such as "dh_make," or "don't" or "c++": the sentence's own stops at its end are not part of it. */
+/* A run such as "dh_make," or "don't" or "c++": the sentence's own stops at its end are not part of
+ * it. */
 static void flush_run(struct segment *s)
 {
     const char *r = s->run;
@@ -130,7 +137,8 @@ static void add_cjk(struct segment *s, const char *bytes, size_t size)
     s->cjk_count++;
 }
 
-/* Traditional to Simplified: bisection over the pairs. bytes is three long and is changed in place. */
+/* Traditional to Simplified: bisection over the pairs. bytes is three long and is changed in place.
+ */
 static void fold_han(char bytes[3])
 {
     size_t lo = 0, hi = (sizeof han_fold - 1) / 6;
@@ -177,7 +185,8 @@ static void add_char(struct segment *s, uint32_t c)
     if (c >= 0x80)
         c = fold_latin(c);
     unsigned class = c < 0x80 ? 0 : uni_class(c);
-    bool letter = c < 0x80 ? (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') : (class & (UNI_LETTER | UNI_NUMBER | UNI_MARK)) != 0;
+    bool letter = c < 0x80 ? (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')
+                           : (class & (UNI_LETTER | UNI_NUMBER | UNI_MARK)) != 0;
     flush_cjk(s);
     if (c == 0x2019)
         c = '\''; /* the typographer's apostrophe */
@@ -193,9 +202,10 @@ static void add_char(struct segment *s, uint32_t c)
     s->run_len += size;
 }
 
-enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *user, struct sooth_error *err)
+enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *user,
+                               struct sooth_error *err)
 {
-    struct segment s = { .fn = fn, .user = user };
+    struct segment s = {.fn = fn, .user = user};
     struct buf folded = BUF_INIT;
     bool ascii = true;
     for (size_t i = 0; i < len && ascii; i++)

@@ -1,4 +1,5 @@
-/* segment.h: text into the terms of the full-text index, the same for passages and for questions. */
+/* segment.h: text into the terms of the full-text index, the same for passages and for questions.
+ */
 #ifndef INDEX_SEGMENT_H
 #define INDEX_SEGMENT_H
 #include <stdbool.h>
@@ -13,13 +14,18 @@ enum term_kind {
     TERM_CHAR,  /* one of them inside a longer run; does not count */
     TERM_ALONE  /* one of them standing alone; counts */
 };
-#define TERM_MAX 64 /* bytes of a term; longer words are cut, longer codes are indexed by their parts only */
+#define TERM_MAX                                                                                   \
+    64 /* bytes of a term; longer words are cut, longer codes are indexed by their parts only */
 
 /* Called with each term in order. False stops. */
 typedef bool term_fn(void *user, enum term_kind kind, const char *term, size_t len);
-enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *user, struct sooth_error *err);
+enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *user,
+                               struct sooth_error *err);
 
 /* The term's key in the index: 64 bits, the same on every machine and in every version. */
 uint64_t term_key(const char *term, size_t len);
-static inline bool term_counts(enum term_kind kind) { return kind != TERM_WHOLE && kind != TERM_CHAR; }
+static inline bool term_counts(enum term_kind kind)
+{
+    return kind != TERM_WHOLE && kind != TERM_CHAR;
+}
 #endif

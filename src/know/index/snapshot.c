@@ -1,8 +1,9 @@
-/* snapshot.c: one generation of the store as arrays, so that a search touches no row but those it returns.
+/* snapshot.c: one generation of the store as arrays, so that a search touches no row but those it
+ * returns.
  *
- * Slots number the passages 0 .. n-1 in order of (document, place in it): a document's passages are neighbours, and
- * slot = docs[d].first + place, which is how postings name them. Everything is read inside one transaction and kept
- * until the store's generation moves on.
+ * Slots number the passages 0 .. n-1 in order of (document, place in it): a document's passages are
+ * neighbours, and slot = docs[d].first + place, which is how postings name them. Everything is read
+ * inside one transaction and kept until the store's generation moves on.
  *
  *   chunk  [n]      id          code   [n, dim]  int8, the matrix that is scanned
  *   doc    [n]      -> docs     scale  [n]       0 where a vector is missing
@@ -17,14 +18,18 @@
 #include "core/kernel/kernel.h"
 #include "know/index/storedb.h"
 
+static void doc_release(struct snapshot_doc *d)
+{
+    mem_free(d->doc);
+    mem_free(d->title);
+    mem_free(d->format);
+    mem_free(d->tags);
+}
+
 void snapshot_release(struct snapshot *v)
 {
-    for (size_t i = 0; i < v->n_docs; i++) {
-        mem_free(v->docs[i].doc);
-        mem_free(v->docs[i].title);
-        mem_free(v->docs[i].format);
-        mem_free(v->docs[i].tags);
-    }
+    for (size_t i = 0; i < v->n_docs; i++)
+        doc_release(&v->docs[i]);
     mem_free(v->docs);
     mem_free(v->chunk);
     mem_free(v->doc);
@@ -47,20 +52,23 @@ static int by_id(const void *a, const void *b)
 
 static enum sooth_status load_docs(struct store *s, struct snapshot *v, struct sooth_error *err)
 {
-    VEC(struct snapshot_doc) docs = { 0 };
+    VEC(struct snapshot_doc) docs = {0};
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_DOC_LIST, err, "");
     if (!q)
         return err ? err->status : status;
     bool ok = true;
     while (ok && sql_row(s, q, &status, err)) {
-        const char *title = (const char *)sqlite3_column_text(q, 4), *format = (const char *)sqlite3_column_text(q, 5);
-        struct snapshot_doc d = { .id = sqlite3_column_int64(q, 0) };
+        const char *title = (const char *)sqlite3_column_text(q, 4),
+                   *format = (const char *)sqlite3_column_text(q, 5);
+        struct snapshot_doc d = {.id = sqlite3_column_int64(q, 0)};
         d.doc = mem_strdup((const char *)sqlite3_column_text(q, 1));
         d.title = mem_strdup(title ? title : "");
         d.format = mem_strdup(format ? format : "");
         d.tags = mem_strdup((const char *)sqlite3_column_text(q, 7));
-        ok = vec_push(&docs, d) && d.doc && d.title && d.format && d.tags;
+        ok = d.doc && d.title && d.format && d.tags && vec_push(&docs, d);
+        if (!ok)
+            doc_release(&d);
         v->docs = docs.items;
         v->n_docs = docs.count;
     }
@@ -74,8 +82,9 @@ static enum sooth_status load_docs(struct store *s, struct snapshot *v, struct s
 
 static size_t find_doc(const struct snapshot *v, int64_t id)
 {
-    struct snapshot_doc key = { .id = id };
-    const struct snapshot_doc *d = v->n_docs ? bsearch(&key, v->docs, v->n_docs, sizeof *v->docs, by_id) : NULL;
+    struct snapshot_doc key = {.id = id};
+    const struct snapshot_doc *d =
+        v->n_docs ? bsearch(&key, v->docs, v->n_docs, sizeof *v->docs, by_id) : NULL;
     return d ? (size_t)(d - v->docs) : SIZE_MAX;
 }
 
@@ -131,7 +140,8 @@ static int by_chunk(const void *a, const void *b)
     return x->chunk < y->chunk ? -1 : x->chunk > y->chunk;
 }
 
-/* Vectors come in order of passage id, slots are in order of document: both sides are walked in order of id. */
+/* Vectors come in order of passage id, slots are in order of document: both sides are walked in
+ * order of id. */
 static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struct sooth_error *err)
 {
     size_t dim = s->embedder.dim;
@@ -139,25 +149,28 @@ static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struc
     v->scale = mem_calloc(v->n + 1, sizeof *v->scale);
     v->norm = mem_calloc(v->n + 1, sizeof *v->norm);
     struct slot_of *slots = mem_array(v->n + 1, sizeof *slots);
-    sqlite3_stmt *q = v->code && v->scale && v->norm && slots ? sql_bind(s, SQL_VECTOR_ALL, err, "") : NULL;
+    sqlite3_stmt *q = v->code && v->scale && v->norm && slots ? sql_bind(s, SQL_VECTOR_ALL, err, "")
+                                                              : NULL;
     enum sooth_status status = q ? SOOTH_OK : err_nomem(err);
     v->dim = dim;
     if (q) {
         size_t at = 0;
         for (size_t i = 0; i < v->n; i++)
-            slots[i] = (struct slot_of){ v->chunk[i], (uint32_t)i };
+            slots[i] = (struct slot_of){v->chunk[i], (uint32_t)i};
         qsort(slots, v->n, sizeof *slots, by_chunk);
         while (sql_row(s, q, &status, err)) {
             int64_t chunk = sqlite3_column_int64(q, 0);
             const void *code = sqlite3_column_blob(q, 2);
             while (at < v->n && slots[at].chunk < chunk)
                 at++;
-            if (at == v->n || slots[at].chunk != chunk || !code || (size_t)sqlite3_column_bytes(q, 2) != dim)
+            if (at == v->n || slots[at].chunk != chunk || !code ||
+                (size_t)sqlite3_column_bytes(q, 2) != dim)
                 continue;
             size_t slot = slots[at].slot;
             memcpy(v->code + slot * dim, code, dim);
             v->scale[slot] = (float)sqlite3_column_double(q, 1);
-            v->norm[slot] = v->scale[slot] * sqrtf((float)kernel_get()->dot_i8(v->code + slot * dim, v->code + slot * dim, dim));
+            v->norm[slot] = v->scale[slot] * sqrtf((float)kernel_get()->dot_i8(
+                                                 v->code + slot * dim, v->code + slot * dim, dim));
             if (!(v->norm[slot] > 0 && v->norm[slot] < INFINITY))
                 v->scale[slot] = 0; /* a damaged row is no vector */
         }
@@ -196,7 +209,8 @@ static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_err
     return status;
 }
 
-enum sooth_status store_snapshot(struct store *s, bool vectors, const struct snapshot **out, struct sooth_error *err)
+enum sooth_status store_snapshot(struct store *s, bool vectors, const struct snapshot **out,
+                                 struct sooth_error *err)
 {
     *out = NULL;
     enum sooth_status status = store_read_begin(s, err);

@@ -1,11 +1,12 @@
 /* stem.c: the Porter stemmer, so that "installed", "installing" and "installation" are one term.
  *
- * A word is read as C?(VC)^m V?, C and V being runs of consonants and vowels; m, the measure, counts how much word
- * is left before a suffix, and most suffixes go only when enough is left:
+ * A word is read as C?(VC)^m V?, C and V being runs of consonants and vowels; m, the measure,
+ * counts how much word is left before a suffix, and most suffixes go only when enough is left:
  *     relational -> relate (m("rel") > 0)      rate -> rate (m("r") = 0)
  * M. F. Porter, "An algorithm for suffix stripping", Program 14(3), 1980.
  *
- * Stems are never shown. What it leaves out: every language but English, and irregular forms (ran, mice). */
+ * Stems are never shown. What it leaves out: every language but English, and irregular forms (ran,
+ * mice). */
 #include "know/index/stem.h"
 #include <stdbool.h>
 #include <string.h>
@@ -18,7 +19,11 @@ struct stem {
 static bool vowel_at(const struct stem *s, size_t i)
 {
     switch (s->w[i]) {
-    case 'a': case 'e': case 'i': case 'o': case 'u':
+    case 'a':
+    case 'e':
+    case 'i':
+    case 'o':
+    case 'u':
         return true;
     case 'y':
         return i > 0 && !vowel_at(s, i - 1);
@@ -121,30 +126,33 @@ struct suffix {
 };
 
 static const struct suffix step_2[] = {
-    { "ational", "ate" }, { "tional", "tion" }, { "enci", "ence" }, { "anci", "ance" }, { "izer", "ize" },
-    { "abli", "able" },   { "alli", "al" },     { "entli", "ent" }, { "eli", "e" },     { "ousli", "ous" },
-    { "ization", "ize" }, { "ation", "ate" },   { "ator", "ate" },  { "alism", "al" },  { "iveness", "ive" },
-    { "fulness", "ful" }, { "ousness", "ous" }, { "aliti", "al" },  { "iviti", "ive" }, { "biliti", "ble" },
-    { NULL, NULL },
+    {"ational", "ate"}, {"tional", "tion"}, {"enci", "ence"}, {"anci", "ance"}, {"izer", "ize"},
+    {"abli", "able"},   {"alli", "al"},     {"entli", "ent"}, {"eli", "e"},     {"ousli", "ous"},
+    {"ization", "ize"}, {"ation", "ate"},   {"ator", "ate"},  {"alism", "al"},  {"iveness", "ive"},
+    {"fulness", "ful"}, {"ousness", "ous"}, {"aliti", "al"},  {"iviti", "ive"}, {"biliti", "ble"},
+    {NULL, NULL},
 };
 static const struct suffix step_3[] = {
-    { "icate", "ic" }, { "ative", "" }, { "alize", "al" }, { "iciti", "ic" },
-    { "ical", "ic" },  { "ful", "" },   { "ness", "" },    { NULL, NULL },
+    {"icate", "ic"}, {"ative", ""}, {"alize", "al"}, {"iciti", "ic"},
+    {"ical", "ic"},  {"ful", ""},   {"ness", ""},    {NULL, NULL},
 };
 static const struct suffix step_4[] = {
-    { "al", "" },   { "ance", "" }, { "ence", "" }, { "er", "" },  { "ic", "" },  { "able", "" }, { "ible", "" },
-    { "ant", "" },  { "ement", "" },{ "ment", "" }, { "ent", "" }, { "sion", "s" },{ "tion", "t" },{ "ou", "" },
-    { "ism", "" },  { "ate", "" },  { "iti", "" },  { "ous", "" }, { "ive", "" }, { "ize", "" },  { NULL, NULL },
+    {"al", ""},    {"ance", ""}, {"ence", ""},  {"er", ""},   {"ic", ""},  {"able", ""},
+    {"ible", ""},  {"ant", ""},  {"ement", ""}, {"ment", ""}, {"ent", ""}, {"sion", "s"},
+    {"tion", "t"}, {"ou", ""},   {"ism", ""},   {"ate", ""},  {"iti", ""}, {"ous", ""},
+    {"ive", ""},   {"ize", ""},  {NULL, NULL},
 };
 
-/* The first suffix that fits decides; it goes only when the measure before it is above `least`. In step 4 the
- * letter kept before "ion" counts as part of what is before it. */
+/* The first suffix that fits decides; it goes only when the measure before it is above `least`. In
+ * step 4 the letter kept before "ion" counts as part of what is before it. */
 static void strip(struct stem *s, const struct suffix *table, unsigned least)
 {
     size_t rest;
     for (; table->from; table++)
         if (ends(s, table->from, &rest)) {
-            size_t before = table->from[strlen(table->from) - 1] == 'n' && least ? rest + strlen(table->to) : rest;
+            size_t before = table->from[strlen(table->from) - 1] == 'n' && least
+                                ? rest + strlen(table->to)
+                                : rest;
             if (measure(s, before) > least)
                 set_end(s, rest, table->to);
             return;
@@ -170,7 +178,7 @@ size_t stem_english(char *word, size_t len)
     for (size_t i = 0; i < len; i++)
         if (word[i] < 'a' || word[i] > 'z')
             return len;
-    struct stem s = { word, len };
+    struct stem s = {word, len};
     step_1a(&s);
     if (s.len < 3)
         return s.len;

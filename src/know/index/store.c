@@ -1,20 +1,21 @@
-/* store.c: opening, creating and closing a knowledge base; its schema; transactions; whose vectors it holds.
+/* store.c: opening, creating and closing a knowledge base; its schema; transactions; whose vectors
+ * it holds.
  *
- *   documents   one row a document: identity (unique), content hash, title, tags, the parser's blocks
- *   texts       the extracted text in pieces of 32 KiB, id = document << 24 | piece
- *   pages       spans and printed labels of physical pages
- *   chunks      passages: span in the text, page, heading, hash of what was embedded; ids are never used twice
- *   vectors     int8 codes with a scale, scanned by every search      \  one row
- *   halves      the same vectors in half precision, for the few best  /  a passage
- *   postings    full text: (term key, document) -> passages and counts
- *   doc_terms   the term keys of a document, so that its postings are found again without reading its text
- *   meta        generation (a write counter), the embedder and its settings
+ *   documents   one row a document: identity (unique), content hash, title, tags, the parser's
+ * blocks texts       the extracted text in pieces of 32 KiB, id = document << 24 | piece pages
+ * spans and printed labels of physical pages chunks      passages: span in the text, page, heading,
+ * hash of what was embedded; ids are never used twice vectors     int8 codes with a scale, scanned
+ * by every search      \  one row halves      the same vectors in half precision, for the few best
+ * /  a passage postings    full text: (term key, document) -> passages and counts doc_terms   the
+ * term keys of a document, so that its postings are found again without reading its text meta
+ * generation (a write counter), the embedder and its settings
  *
- * Safety: WAL keeps readers and one writer apart; synchronous=FULL, so a document that was reported as added is on
- * the disk; secure_delete overwrites what is removed. Killing the process at any moment leaves the last committed
- * document and nothing of the next.
+ * Safety: WAL keeps readers and one writer apart; synchronous=FULL, so a document that was reported
+ * as added is on the disk; secure_delete overwrites what is removed. Killing the process at any
+ * moment leaves the last committed document and nothing of the next.
  *
- * What it leaves out: servers. A second writer waits up to STORE_BUSY_MS, then gets SOOTH_ERR_BUSY. */
+ * What it leaves out: servers. A second writer waits up to STORE_BUSY_MS, then gets SOOTH_ERR_BUSY.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,22 +29,29 @@
 
 static const char schema_sql[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE documents(id INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL UNIQUE, hash TEXT NOT NULL,"
-    " parse TEXT NOT NULL, title TEXT, format TEXT, encoding TEXT, tags TEXT NOT NULL, added TEXT NOT NULL, note TEXT,"
-    " pages INTEGER NOT NULL, chunks INTEGER NOT NULL, text_len INTEGER NOT NULL, source_bytes INTEGER NOT NULL,"
+    "CREATE TABLE documents(id INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL UNIQUE, hash "
+    "TEXT NOT NULL,"
+    " parse TEXT NOT NULL, title TEXT, format TEXT, encoding TEXT, tags TEXT NOT NULL, added TEXT "
+    "NOT NULL, note TEXT,"
+    " pages INTEGER NOT NULL, chunks INTEGER NOT NULL, text_len INTEGER NOT NULL, source_bytes "
+    "INTEGER NOT NULL,"
     " context_title TEXT, blocks BLOB);"
     "CREATE TABLE texts(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE pages(doc INTEGER NOT NULL, page INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,"
+    "CREATE TABLE pages(doc INTEGER NOT NULL, page INTEGER NOT NULL, start INTEGER NOT NULL, end "
+    "INTEGER NOT NULL,"
     " label TEXT, PRIMARY KEY(doc, page)) WITHOUT ROWID;"
-    "CREATE TABLE chunks(id INTEGER PRIMARY KEY AUTOINCREMENT, doc INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    "CREATE TABLE chunks(id INTEGER PRIMARY KEY AUTOINCREMENT, doc INTEGER NOT NULL, seq INTEGER "
+    "NOT NULL,"
     " start INTEGER NOT NULL, end INTEGER NOT NULL, page INTEGER NOT NULL, heading TEXT NOT NULL,"
-    " header_start INTEGER NOT NULL, header_end INTEGER NOT NULL, length INTEGER NOT NULL, script INTEGER NOT NULL,"
+    " header_start INTEGER NOT NULL, header_end INTEGER NOT NULL, length INTEGER NOT NULL, script "
+    "INTEGER NOT NULL,"
     " hash BLOB NOT NULL);"
     "CREATE INDEX chunks_doc ON chunks(doc, seq);"
     "CREATE INDEX chunks_hash ON chunks(hash);"
     "CREATE TABLE vectors(chunk INTEGER PRIMARY KEY, scale REAL NOT NULL, code BLOB NOT NULL);"
     "CREATE TABLE halves(chunk INTEGER PRIMARY KEY, half BLOB NOT NULL);"
-    "CREATE TABLE postings(term INTEGER NOT NULL, doc INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(term, doc))"
+    "CREATE TABLE postings(term INTEGER NOT NULL, doc INTEGER NOT NULL, data BLOB NOT NULL, "
+    "PRIMARY KEY(term, doc))"
     " WITHOUT ROWID;"
     "CREATE TABLE doc_terms(doc INTEGER PRIMARY KEY, terms BLOB NOT NULL);"
     "INSERT INTO meta VALUES('generation', 0);";
@@ -56,7 +64,8 @@ static enum sooth_status create_schema(struct store *s, struct sooth_error *err)
     if (status == SOOTH_OK)
         status = sql_number(s, "PRAGMA user_version", &version, err);
     if (status == SOOTH_OK && version == 0) { /* otherwise another process was quicker */
-        snprintf(pragma, sizeof pragma, "PRAGMA application_id=%d; PRAGMA user_version=%d", STORE_APPLICATION, STORE_SCHEMA);
+        snprintf(pragma, sizeof pragma, "PRAGMA application_id=%d; PRAGMA user_version=%d",
+                 STORE_APPLICATION, STORE_SCHEMA);
         status = sql_exec(s, schema_sql, err);
         if (status == SOOTH_OK)
             status = sql_exec(s, pragma, err);
@@ -85,33 +94,48 @@ static enum sooth_status check_identity(struct store *s, bool *fresh, struct soo
     if (application != STORE_APPLICATION)
         return err_set(err, SOOTH_ERR_FORMAT, "'%s' is a database of another program", s->file);
     if (version > STORE_SCHEMA) {
-        err_set(err, SOOTH_ERR_UNSUPPORTED, "knowledge base '%s' was written by a newer sooth: its schema is %lld, this one knows %d",
+        err_set(err, SOOTH_ERR_UNSUPPORTED,
+                "knowledge base '%s' was written by a newer sooth: its schema is %lld, this one "
+                "knows %d",
                 s->dir, (long long)version, STORE_SCHEMA);
-        return err_hint(err, "use the newer program, or add the documents to a new knowledge base"), SOOTH_ERR_UNSUPPORTED;
+        return err_hint(err, "use the newer program, or add the documents to a new knowledge base"),
+               SOOTH_ERR_UNSUPPORTED;
     }
     return SOOTH_OK;
 }
 
 static enum sooth_status open_db(struct store *s, unsigned flags, struct sooth_error *err)
 {
-    int mode = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (flags & STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
+    int mode = s->read_only
+                   ? SQLITE_OPEN_READONLY
+                   : SQLITE_OPEN_READWRITE | (flags & STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(s->file, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK)
         return sql_fail(s, code, err);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
-    enum sooth_status status = sql_exec(s, "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA cache_size=-16384;"
-                                           "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON", err);
+    enum sooth_status status =
+        sql_exec(s,
+                 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA cache_size=-16384;"
+                 "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON",
+                 err);
     bool fresh = false;
     if (status == SOOTH_OK)
         status = check_identity(s, &fresh, err);
     if (status != SOOTH_OK || s->read_only)
         return status == SOOTH_OK && fresh
-                   ? err_set(err, SOOTH_ERR_NOTFOUND, "'%s' holds no knowledge base yet", s->dir) : status;
-    status = sql_exec(s, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=1000", err);
+                   ? err_set(err, SOOTH_ERR_NOTFOUND, "'%s' holds no knowledge base yet", s->dir)
+                   : status;
+    status = sql_exec(s,
+                      "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216; PRAGMA "
+                      "wal_autocheckpoint=1000",
+                      err);
     /* Switching to WAL asks for the whole file and does not wait for it by itself. */
-    for (int i = 0; status == SOOTH_OK && (status = sql_exec(s, "PRAGMA journal_mode=WAL", err)) == SOOTH_ERR_BUSY && i < 200; i++) {
-        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    for (int i = 0;
+         status == SOOTH_OK &&
+         (status = sql_exec(s, "PRAGMA journal_mode=WAL", err)) == SOOTH_ERR_BUSY && i < 200;
+         i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         status = SOOTH_OK;
     }
     if (status == SOOTH_OK && fresh)
@@ -119,7 +143,8 @@ static enum sooth_status open_db(struct store *s, unsigned flags, struct sooth_e
     return status;
 }
 
-enum sooth_status store_open(const char *dir, unsigned flags, struct store **out, struct sooth_error *err)
+enum sooth_status store_open(const char *dir, unsigned flags, struct store **out,
+                             struct sooth_error *err)
 {
     struct buf file = BUF_INIT;
     *out = NULL;
@@ -186,7 +211,7 @@ const char *store_path(const struct store *s)
 
 uint64_t store_bytes(const struct store *s)
 {
-    static const char *const tails[] = { "", "-wal" };
+    static const char *const tails[] = {"", "-wal"};
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
         struct buf path = BUF_INIT;
@@ -198,12 +223,14 @@ uint64_t store_bytes(const struct store *s)
     return sum;
 }
 
-/* --- transactions ------------------------------------------------------------------------------------------- */
+/* --- transactions
+ * ------------------------------------------------------------------------------------------- */
 
 enum sooth_status store_write_begin(struct store *s, struct sooth_error *err)
 {
     if (s->read_only)
-        return err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' was opened for reading only", s->dir);
+        return err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' was opened for reading only",
+                       s->dir);
     enum sooth_status status = s->depth ? SOOTH_OK : sql_exec(s, "BEGIN IMMEDIATE", err);
     s->depth += status == SOOTH_OK;
     return status;
@@ -228,11 +255,14 @@ enum sooth_status store_end(struct store *s, bool commit, struct sooth_error *er
     return status;
 }
 
-/* --- the embedder ------------------------------------------------------------------------------------------- */
+/* --- the embedder
+ * ------------------------------------------------------------------------------------------- */
 
-static const char *const owned_keys[] = { "embedder", "fingerprint", "metric", "query_prefix", "passage_prefix" };
+static const char *const owned_keys[] = {"embedder", "fingerprint", "metric", "query_prefix",
+                                         "passage_prefix"};
 
-static enum sooth_status meta_text(struct store *s, const char *key, char **out, struct sooth_error *err)
+static enum sooth_status meta_text(struct store *s, const char *key, char **out,
+                                   struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_INTERNAL;
     sqlite3_stmt *q = sql_bind(s, SQL_META_GET, err, "t", key);
@@ -249,7 +279,8 @@ static enum sooth_status meta_text(struct store *s, const char *key, char **out,
     return status;
 }
 
-static enum sooth_status meta_number(struct store *s, const char *key, size_t *out, struct sooth_error *err)
+static enum sooth_status meta_number(struct store *s, const char *key, size_t *out,
+                                     struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_INTERNAL;
     sqlite3_stmt *q = sql_bind(s, SQL_META_GET, err, "t", key);
@@ -275,7 +306,8 @@ static enum sooth_status meta_centres(struct store *s, struct sooth_error *err)
     mem_free(s->centres);
     s->centres = NULL;
     if (sql_row(s, q, &status, err)) {
-        if ((size_t)sqlite3_column_bytes(q, 0) == bytes && !(s->centres = mem_dup(sqlite3_column_blob(q, 0), bytes)))
+        if ((size_t)sqlite3_column_bytes(q, 0) == bytes &&
+            !(s->centres = mem_dup(sqlite3_column_blob(q, 0), bytes)))
             status = err_nomem(err);
         sql_done(q);
     }
@@ -288,7 +320,8 @@ enum sooth_status store_embedder_read(struct store *s, struct sooth_error *err)
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < sizeof owned_keys / sizeof *owned_keys && status == SOOTH_OK; i++)
         status = meta_text(s, owned_keys[i], &s->owned[i], err);
-    s->embedder = (struct store_embedder){ s->owned[0], s->owned[1], s->owned[2], s->owned[3], s->owned[4], 0, 0, NULL };
+    s->embedder = (struct store_embedder){s->owned[0], s->owned[1], s->owned[2], s->owned[3],
+                                          s->owned[4], 0,           0,           NULL};
     if (status == SOOTH_OK)
         status = meta_number(s, "dim", &s->embedder.dim, err);
     if (status == SOOTH_OK)
@@ -301,9 +334,10 @@ const struct store_embedder *store_embedder(const struct store *s)
     return &s->embedder;
 }
 
-static enum sooth_status embedder_write(struct store *s, const struct store_embedder *e, struct sooth_error *err)
+static enum sooth_status embedder_write(struct store *s, const struct store_embedder *e,
+                                        struct sooth_error *err)
 {
-    const char *values[] = { e->name, e->fingerprint, e->metric, e->query_prefix, e->passage_prefix };
+    const char *values[] = {e->name, e->fingerprint, e->metric, e->query_prefix, e->passage_prefix};
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < sizeof owned_keys / sizeof *owned_keys && status == SOOTH_OK; i++)
         status = sql_run(s, SQL_META_SET, err, "tt", owned_keys[i], values[i]);
@@ -312,11 +346,13 @@ static enum sooth_status embedder_write(struct store *s, const struct store_embe
     if (status == SOOTH_OK)
         status = sql_run(s, SQL_META_SET, err, "ti", "chunk_tokens", (int64_t)e->chunk_tokens);
     if (status == SOOTH_OK && e->centres)
-        status = sql_run(s, SQL_META_SET, err, "tb", "centres", e->centres, SCRIPTS * e->dim * sizeof *e->centres);
+        status = sql_run(s, SQL_META_SET, err, "tb", "centres", e->centres,
+                         SCRIPTS * e->dim * sizeof *e->centres);
     return status;
 }
 
-enum sooth_status store_embedder_set(struct store *s, const struct store_embedder *e, bool replace, struct sooth_error *err)
+enum sooth_status store_embedder_set(struct store *s, const struct store_embedder *e, bool replace,
+                                     struct sooth_error *err)
 {
     enum sooth_status status = store_embedder_read(s, err);
     if (status != SOOTH_OK)
@@ -324,16 +360,21 @@ enum sooth_status store_embedder_set(struct store *s, const struct store_embedde
     if (s->embedder.fingerprint && !replace) {
         if (strcmp(s->embedder.fingerprint, e->fingerprint) == 0 && s->embedder.dim == e->dim)
             return SOOTH_OK;
-        err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' was made with the embedder '%s' (%zu numbers a vector), not with '%s' (%zu)",
+        err_set(err, SOOTH_ERR_ARG,
+                "knowledge base '%s' was made with the embedder '%s' (%zu numbers a vector), not "
+                "with '%s' (%zu)",
                 s->dir, s->embedder.name, s->embedder.dim, e->name, e->dim);
-        err_hint(err, "sooth add --kb %s --embedder %s --reembed embeds it all again", s->dir, e->name);
+        err_hint(err, "sooth add --kb %s --embedder %s --reembed embeds it all again", s->dir,
+                 e->name);
         return SOOTH_ERR_ARG;
     }
     status = store_write_begin(s, err);
     if (status != SOOTH_OK)
         return status;
     int64_t taken = 0; /* another process may have set one while we waited */
-    status = replace ? SOOTH_OK : sql_number(s, "SELECT count(*) FROM meta WHERE key = 'fingerprint'", &taken, err);
+    status =
+        replace ? SOOTH_OK
+                : sql_number(s, "SELECT count(*) FROM meta WHERE key = 'fingerprint'", &taken, err);
     if (status == SOOTH_OK && taken == 0)
         status = embedder_write(s, e, err);
     enum sooth_status end = store_end(s, status == SOOTH_OK, err);

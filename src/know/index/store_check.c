@@ -1,7 +1,9 @@
-/* store_check.c: does every index say the same as the passages, and giving back the space of what was forgotten.
+/* store_check.c: does every index say the same as the passages, and giving back the space of what
+ * was forgotten.
  *
- * The check trusts nothing it can work out again: it runs SQLite's own integrity check, cuts every passage out of the
- * stored text, hashes its context, segments it, and compares with what the tables hold. */
+ * The check trusts nothing it can work out again: it runs SQLite's own integrity check, cuts every
+ * passage out of the stored text, hashes its context, segments it, and compares with what the
+ * tables hold. */
 #include <stdarg.h>
 #include <string.h>
 #include "core/base/alloc.h"
@@ -18,7 +20,8 @@ struct checker {
     struct sooth_error *err;
 };
 
-__attribute__((format(printf, 2, 3))) static void problem(struct checker *c, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void problem(struct checker *c, const char *format,
+                                                          ...)
 {
     struct buf line = BUF_INIT;
     va_list ap;
@@ -49,22 +52,34 @@ static enum sooth_status check_database(struct checker *c)
 static const struct {
     const char *what, *sql;
 } orphans[] = {
-    { "passages of no document", "SELECT count(*) FROM chunks WHERE doc NOT IN (SELECT id FROM documents)" },
-    { "passages without a vector", "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk FROM vectors)" },
-    { "passages without a full vector", "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk FROM halves)" },
-    { "vectors of no passage", "SELECT count(*) FROM vectors WHERE chunk NOT IN (SELECT id FROM chunks)" },
-    { "full vectors of no passage", "SELECT count(*) FROM halves WHERE chunk NOT IN (SELECT id FROM chunks)" },
-    { "postings of no document", "SELECT count(*) FROM postings WHERE doc NOT IN (SELECT id FROM documents)" },
-    { "lists of terms of no document", "SELECT count(*) FROM doc_terms WHERE doc NOT IN (SELECT id FROM documents)" },
-    { "pages of no document", "SELECT count(*) FROM pages WHERE doc NOT IN (SELECT id FROM documents)" },
-    { "pieces of text of no document", "SELECT count(*) FROM texts WHERE (id >> 24) NOT IN (SELECT id FROM documents)" },
-    { "documents whose passages are not counted right",
-      "SELECT count(*) FROM documents d WHERE chunks <> (SELECT count(*) FROM chunks c WHERE c.doc = d.id)" },
-    { "documents whose passages are not numbered in order",
-      "SELECT count(*) FROM documents d WHERE chunks > 0 AND (chunks <> (SELECT count(DISTINCT seq) FROM chunks c WHERE c.doc = d.id)"
-      " OR chunks - 1 <> (SELECT max(seq) FROM chunks c WHERE c.doc = d.id))" },
-    { "documents whose list of terms differs from the postings",
-      "SELECT (SELECT coalesce(sum(length(terms)), 0) / 8 FROM doc_terms) <> (SELECT count(*) FROM postings)" },
+    {"passages of no document",
+     "SELECT count(*) FROM chunks WHERE doc NOT IN (SELECT id FROM documents)"},
+    {"passages without a vector",
+     "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk FROM vectors)"},
+    {"passages without a full vector",
+     "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk FROM halves)"},
+    {"vectors of no passage",
+     "SELECT count(*) FROM vectors WHERE chunk NOT IN (SELECT id FROM chunks)"},
+    {"full vectors of no passage",
+     "SELECT count(*) FROM halves WHERE chunk NOT IN (SELECT id FROM chunks)"},
+    {"postings of no document",
+     "SELECT count(*) FROM postings WHERE doc NOT IN (SELECT id FROM documents)"},
+    {"lists of terms of no document",
+     "SELECT count(*) FROM doc_terms WHERE doc NOT IN (SELECT id FROM documents)"},
+    {"pages of no document",
+     "SELECT count(*) FROM pages WHERE doc NOT IN (SELECT id FROM documents)"},
+    {"pieces of text of no document",
+     "SELECT count(*) FROM texts WHERE (id >> 24) NOT IN (SELECT id FROM documents)"},
+    {"documents whose passages are not counted right",
+     "SELECT count(*) FROM documents d WHERE chunks <> (SELECT count(*) FROM chunks c WHERE c.doc "
+     "= d.id)"},
+    {"documents whose passages are not numbered in order",
+     "SELECT count(*) FROM documents d WHERE chunks > 0 AND (chunks <> (SELECT count(DISTINCT seq) "
+     "FROM chunks c WHERE c.doc = d.id)"
+     " OR chunks - 1 <> (SELECT max(seq) FROM chunks c WHERE c.doc = d.id))"},
+    {"documents whose list of terms differs from the postings",
+     "SELECT (SELECT coalesce(sum(length(terms)), 0) / 8 FROM doc_terms) <> (SELECT count(*) FROM "
+     "postings)"},
 };
 
 static enum sooth_status check_orphans(struct checker *c)
@@ -80,8 +95,11 @@ static enum sooth_status check_orphans(struct checker *c)
     struct buf sql = BUF_INIT;
     int64_t n = 0;
     if (status == SOOTH_OK && dim > 0 &&
-        buf_printf(&sql, "SELECT (SELECT count(*) FROM vectors WHERE length(code) <> %zu) + (SELECT count(*) FROM halves WHERE "
-                         "length(half) <> %zu)", dim, 2 * dim))
+        buf_printf(&sql,
+                   "SELECT (SELECT count(*) FROM vectors WHERE length(code) <> %zu) + (SELECT "
+                   "count(*) FROM halves WHERE "
+                   "length(half) <> %zu)",
+                   dim, 2 * dim))
         status = sql_number(c->s, sql.data, &n, c->err);
     if (n > 0)
         problem(c, "%lld vectors of another dimension than %zu", (long long)n, dim);
@@ -101,16 +119,21 @@ struct listing {
 static bool list_doc(void *user, const struct store_doc_info *d)
 {
     struct listing *l = user;
-    struct listed item = { d->id, mem_strdup(d->doc), mem_strdup(d->context_title), d->text_len };
-    return vec_push(&l->list, item) && item.doc && (item.title || !d->context_title);
+    struct listed item = {d->id, mem_strdup(d->doc), mem_strdup(d->context_title), d->text_len};
+    if (item.doc && (item.title || !d->context_title) && vec_push(&l->list, item))
+        return true;
+    mem_free(item.doc);
+    mem_free(item.title);
+    return false;
 }
 
 /* One passage against the text: its span, its hash, its terms. */
-static enum sooth_status check_passage(struct checker *c, const struct listed *d, const char *text, sqlite3_stmt *q,
-                                       struct posting_builder *b, size_t *last)
+static enum sooth_status check_passage(struct checker *c, const struct listed *d, const char *text,
+                                       sqlite3_stmt *q, struct posting_builder *b, size_t *last)
 {
     size_t seq = (size_t)sqlite3_column_int64(q, 1), start = (size_t)sqlite3_column_int64(q, 2);
-    size_t end = (size_t)sqlite3_column_int64(q, 3), hs = (size_t)sqlite3_column_int64(q, 5), he = (size_t)sqlite3_column_int64(q, 6);
+    size_t end = (size_t)sqlite3_column_int64(q, 3), hs = (size_t)sqlite3_column_int64(q, 5),
+           he = (size_t)sqlite3_column_int64(q, 6);
     if (start >= end || end > d->text_len || hs > he || he > d->text_len || start < *last) {
         problem(c, "'%s': passage %zu has the impossible span %zu..%zu", d->doc, seq, start, end);
         return SOOTH_OK;
@@ -121,11 +144,15 @@ static enum sooth_status check_passage(struct checker *c, const struct listed *d
     struct buf context = BUF_INIT;
     unsigned char hash[CHUNK_HASH];
     uint32_t length = 0;
-    enum sooth_status status = store_context(d->title, (const char *)sqlite3_column_text(q, 4), text + hs, he - hs, text + start,
-                                             end - start, &context) ? SOOTH_OK : err_nomem(c->err);
+    enum sooth_status status = store_context(d->title, (const char *)sqlite3_column_text(q, 4),
+                                             text + hs, he - hs, text + start, end - start,
+                                             &context)
+                                   ? SOOTH_OK
+                                   : err_nomem(c->err);
     if (status == SOOTH_OK) {
         store_hash(context.data, context.len, hash);
-        if (sqlite3_column_bytes(q, 8) != CHUNK_HASH || memcmp(sqlite3_column_blob(q, 8), hash, CHUNK_HASH) != 0)
+        if (sqlite3_column_bytes(q, 8) != CHUNK_HASH ||
+            memcmp(sqlite3_column_blob(q, 8), hash, CHUNK_HASH) != 0)
             problem(c, "'%s': passage %zu is not what was embedded", d->doc, seq);
         status = posting_add(b, (uint32_t)seq, context.data, context.len, &length, c->err);
         if (status == SOOTH_OK && length != (uint32_t)sqlite3_column_int64(q, 7))
@@ -139,9 +166,10 @@ static enum sooth_status check_document(struct checker *c, const struct listed *
 {
     struct buf text = BUF_INIT;
     struct posting_builder *b = posting_new();
-    struct sooth_error why = { 0 };
+    struct sooth_error why = {0};
     size_t last = 0;
-    enum sooth_status status = b ? store_text(c->s, d->id, 0, d->text_len, &text, &why) : err_nomem(c->err);
+    enum sooth_status status = b ? store_text(c->s, d->id, 0, d->text_len, &text, &why)
+                                 : err_nomem(c->err);
     if (status == SOOTH_ERR_FORMAT) {
         problem(c, "'%s': %s", d->doc, why.text);
         status = SOOTH_OK;
@@ -160,10 +188,11 @@ static enum sooth_status check_document(struct checker *c, const struct listed *
     return status;
 }
 
-enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, size_t *problems, struct sooth_error *err)
+enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, size_t *problems,
+                              struct sooth_error *err)
 {
-    struct checker c = { s, fn, user, 0, err };
-    struct listing docs = { 0 };
+    struct checker c = {s, fn, user, 0, err};
+    struct listing docs = {0};
     *problems = 0;
     enum sooth_status status = store_read_begin(s, err);
     if (status != SOOTH_OK)
@@ -187,12 +216,15 @@ enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, si
     return status;
 }
 
-/* Freed pages were overwritten when they were freed (secure_delete), but older copies of pages may still lie in the
- * write-ahead log and in the slack of pages. VACUUM writes every live row into a fresh database; TRUNCATE then empties the log. */
-enum sooth_status store_compact(struct store *s, uint64_t *before, uint64_t *after, struct sooth_error *err)
+/* Freed pages were overwritten when they were freed (secure_delete), but older copies of pages may
+ * still lie in the write-ahead log and in the slack of pages. VACUUM writes every live row into a
+ * fresh database; TRUNCATE then empties the log. */
+enum sooth_status store_compact(struct store *s, uint64_t *before, uint64_t *after,
+                                struct sooth_error *err)
 {
     if (s->read_only)
-        return err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' was opened for reading only", s->dir);
+        return err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' was opened for reading only",
+                       s->dir);
     uint64_t old = store_bytes(s);
     enum sooth_status status = sql_exec(s, "VACUUM", err);
     if (status == SOOTH_OK) {

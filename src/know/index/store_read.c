@@ -1,4 +1,5 @@
-/* store_read.c: what is asked of the store row by row: documents, their text and pages, single passages. */
+/* store_read.c: what is asked of the store row by row: documents, their text and pages, single
+ * passages. */
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
@@ -12,7 +13,8 @@ static enum sooth_status failed(struct sooth_error *err)
 
 static void doc_columns(sqlite3_stmt *q, struct store_doc_info *d)
 {
-    const char **texts[] = { &d->doc, &d->hash, &d->parse, &d->title, &d->format, &d->encoding, &d->tags, &d->added, &d->note };
+    const char **texts[] = {&d->doc,      &d->hash, &d->parse, &d->title, &d->format,
+                            &d->encoding, &d->tags, &d->added, &d->note};
     d->id = sqlite3_column_int64(q, 0);
     for (int i = 0; i < 9; i++)
         *texts[i] = (const char *)sqlite3_column_text(q, i + 1);
@@ -23,18 +25,23 @@ static void doc_columns(sqlite3_stmt *q, struct store_doc_info *d)
     d->context_title = (const char *)sqlite3_column_text(q, 14);
 }
 
-enum sooth_status store_find(struct store *s, const char *doc, struct store_doc_info *out, struct sooth_error *err)
+enum sooth_status store_find(struct store *s, const char *doc, struct store_doc_info *out,
+                             struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_DOC_FIND, err, "t", doc);
     if (!q)
         return failed(err);
     if (!sql_row(s, q, &status, err))
-        return status == SOOTH_OK ? err_set(err, SOOTH_ERR_NOTFOUND, "no document '%s' in the knowledge base", doc) : status;
+        return status == SOOTH_OK
+                   ? err_set(err, SOOTH_ERR_NOTFOUND, "no document '%s' in the knowledge base", doc)
+                   : status;
     mem_free(s->found);
     s->found = NULL;
     doc_columns(q, out);
-    const char **texts[] = { &out->doc, &out->hash, &out->parse, &out->title, &out->format, &out->encoding, &out->tags, &out->added, &out->note, &out->context_title };
+    const char **texts[] = {&out->doc,    &out->hash,         &out->parse, &out->title,
+                            &out->format, &out->encoding,     &out->tags,  &out->added,
+                            &out->note,   &out->context_title};
     size_t total = 0, at = 0;
     for (int i = 0; i < 10; i++)
         total += *texts[i] ? strlen(*texts[i]) + 1 : 0;
@@ -67,7 +74,8 @@ enum sooth_status store_docs(struct store *s, store_doc_fn *fn, void *user, stru
     return status;
 }
 
-enum sooth_status store_text(struct store *s, int64_t doc, size_t start, size_t end, struct buf *out, struct sooth_error *err)
+enum sooth_status store_text(struct store *s, int64_t doc, size_t start, size_t end,
+                             struct buf *out, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_OK;
     for (size_t at = start; at < end && status == SOOTH_OK;) {
@@ -77,7 +85,9 @@ enum sooth_status store_text(struct store *s, int64_t doc, size_t start, size_t 
             return failed(err);
         if (!sql_row(s, q, &status, err)) {
             if (status == SOOTH_OK)
-                status = err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is damaged: a document's text is missing", s->dir);
+                status = err_set(err, SOOTH_ERR_FORMAT,
+                                 "knowledge base '%s' is damaged: a document's text is missing",
+                                 s->dir);
             break;
         }
         size_t have = (size_t)sqlite3_column_bytes(q, 0);
@@ -86,13 +96,15 @@ enum sooth_status store_text(struct store *s, int64_t doc, size_t start, size_t 
         buf_add(out, (const char *)sqlite3_column_blob(q, 0) + from, n);
         sql_done(q);
         if (n == 0)
-            return err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is damaged: a document's text is short", s->dir);
+            return err_set(err, SOOTH_ERR_FORMAT,
+                           "knowledge base '%s' is damaged: a document's text is short", s->dir);
         at += n;
     }
     return status == SOOTH_OK && out->failed ? err_nomem(err) : status;
 }
 
-enum sooth_status store_blocks(struct store *s, int64_t doc, struct buf *out, struct sooth_error *err)
+enum sooth_status store_blocks(struct store *s, int64_t doc, struct buf *out,
+                               struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_DOC_BLOCKS, err, "i", doc);
@@ -105,9 +117,10 @@ enum sooth_status store_blocks(struct store *s, int64_t doc, struct buf *out, st
     return status == SOOTH_OK && out->failed ? err_nomem(err) : status;
 }
 
-enum sooth_status store_pages(struct store *s, int64_t doc, struct store_page **out, size_t *n, struct sooth_error *err)
+enum sooth_status store_pages(struct store *s, int64_t doc, struct store_page **out, size_t *n,
+                              struct sooth_error *err)
 {
-    VEC(struct store_page) list = { 0 };
+    VEC(struct store_page) list = {0};
     enum sooth_status status = SOOTH_ERR_NOMEM;
     *out = NULL;
     *n = 0;
@@ -116,8 +129,10 @@ enum sooth_status store_pages(struct store *s, int64_t doc, struct store_page **
         return failed(err);
     while (sql_row(s, q, &status, err)) {
         const char *label = (const char *)sqlite3_column_text(q, 3);
-        struct store_page p = { (size_t)sqlite3_column_int64(q, 1), (size_t)sqlite3_column_int64(q, 2), mem_strdup(label) };
-        if (!vec_push(&list, p) || (label && !p.label)) {
+        struct store_page p = {(size_t)sqlite3_column_int64(q, 1),
+                               (size_t)sqlite3_column_int64(q, 2), mem_strdup(label)};
+        if ((label && !p.label) || !vec_push(&list, p)) {
+            mem_free((char *)p.label);
             sql_done(q);
             status = err_nomem(err);
             break;
@@ -139,7 +154,8 @@ void store_pages_free(struct store_page *pages, size_t n)
     mem_free(pages);
 }
 
-enum sooth_status store_page_at(struct store *s, int64_t doc, size_t offset, size_t *page, char **label, struct sooth_error *err)
+enum sooth_status store_page_at(struct store *s, int64_t doc, size_t offset, size_t *page,
+                                char **label, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     *page = 0;
@@ -174,7 +190,8 @@ static char *column_dup(sqlite3_stmt *q, int i)
     return mem_strdup(t ? t : "");
 }
 
-enum sooth_status store_passage(struct store *s, int64_t chunk, struct store_passage *out, struct sooth_error *err)
+enum sooth_status store_passage(struct store *s, int64_t chunk, struct store_passage *out,
+                                struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     struct buf text = BUF_INIT;
@@ -183,7 +200,10 @@ enum sooth_status store_passage(struct store *s, int64_t chunk, struct store_pas
     if (!q)
         return failed(err);
     if (!sql_row(s, q, &status, err))
-        return status == SOOTH_OK ? err_set(err, SOOTH_ERR_NOTFOUND, "no passage %lld in the knowledge base", (long long)chunk) : status;
+        return status == SOOTH_OK
+                   ? err_set(err, SOOTH_ERR_NOTFOUND, "no passage %lld in the knowledge base",
+                             (long long)chunk)
+                   : status;
     out->id = sqlite3_column_int64(q, 0);
     out->doc_id = sqlite3_column_int64(q, 1);
     out->doc = column_dup(q, 2);
@@ -209,7 +229,8 @@ enum sooth_status store_passage(struct store *s, int64_t chunk, struct store_pas
     return status;
 }
 
-enum sooth_status store_vector(struct store *s, const unsigned char hash[CHUNK_HASH], struct buf *out, bool *found, struct sooth_error *err)
+enum sooth_status store_vector(struct store *s, const unsigned char hash[CHUNK_HASH],
+                               struct buf *out, bool *found, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     size_t dim = s->embedder.dim, before = out->len;

@@ -1,7 +1,8 @@
 /* storedb.c: the few functions through which this folder speaks to SQLite.
  *
- * Statements are prepared on first use and kept for the life of the store; a statement is always reset before
- * control leaves the function that stepped it, so that no read transaction stays open by accident. */
+ * Statements are prepared on first use and kept for the life of the store; a statement is always
+ * reset before control leaves the function that stepped it, so that no read transaction stays open
+ * by accident. */
 #include "know/index/storedb.h"
 #include <stdarg.h>
 #include <string.h>
@@ -21,16 +22,20 @@ enum sooth_status sql_fail(struct store *s, int code, struct sooth_error *err)
         return err_nomem(err);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        err_set(err, SOOTH_ERR_BUSY, "knowledge base '%s' is busy: another program is writing to it", s->dir);
+        err_set(err, SOOTH_ERR_BUSY,
+                "knowledge base '%s' is busy: another program is writing to it", s->dir);
         return err_hint(err, "try again when the other program has finished"), SOOTH_ERR_BUSY;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is damaged: %s", s->dir, why);
-        return err_hint(err, "restore '%s' from a copy, or remove it and add the documents again", s->file), SOOTH_ERR_FORMAT;
+        return err_hint(err, "restore '%s' from a copy, or remove it and add the documents again",
+                        s->file),
+               SOOTH_ERR_FORMAT;
     case SQLITE_READONLY:
         return err_set(err, SOOTH_ERR_IO, "knowledge base '%s' cannot be written: %s", s->dir, why);
     case SQLITE_TOOBIG:
-        return err_set(err, SOOTH_ERR_LIMIT, "knowledge base '%s' cannot hold this: %s", s->dir, why);
+        return err_set(err, SOOTH_ERR_LIMIT, "knowledge base '%s' cannot hold this: %s", s->dir,
+                       why);
     case SQLITE_IOERR:
     case SQLITE_FULL:
     case SQLITE_CANTOPEN:
@@ -39,7 +44,8 @@ enum sooth_status sql_fail(struct store *s, int code, struct sooth_error *err)
     case SQLITE_PROTOCOL:
         return err_set(err, SOOTH_ERR_IO, "knowledge base '%s' failed: %s", s->dir, why);
     case SQLITE_ERROR: /* a missing table or column: another program's database, or a damaged one */
-        return err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is not as expected: %s", s->dir, why);
+        return err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is not as expected: %s", s->dir,
+                       why);
     default:
         return err_set(err, SOOTH_ERR_INTERNAL, "knowledge base '%s' failed: %s", s->dir, why);
     }
@@ -49,7 +55,8 @@ sqlite3_stmt *sql_get(struct store *s, enum sql_name name, struct sooth_error *e
 {
     sqlite3_stmt **q = &s->statements[name];
     if (!*q) {
-        int code = sqlite3_prepare_v3(s->db, sql_text[name], -1, SQLITE_PREPARE_PERSISTENT, q, NULL);
+        int code =
+            sqlite3_prepare_v3(s->db, sql_text[name], -1, SQLITE_PREPARE_PERSISTENT, q, NULL);
         if (code != SQLITE_OK) {
             sql_fail(s, code, err);
             return NULL;
@@ -60,7 +67,8 @@ sqlite3_stmt *sql_get(struct store *s, enum sql_name name, struct sooth_error *e
     return *q;
 }
 
-static sqlite3_stmt *bind_list(struct store *s, enum sql_name name, struct sooth_error *err, const char *format, va_list ap)
+static sqlite3_stmt *bind_list(struct store *s, enum sql_name name, struct sooth_error *err,
+                               const char *format, va_list ap)
 {
     sqlite3_stmt *q = sql_get(s, name, err);
     int code = SQLITE_OK;
@@ -84,7 +92,8 @@ static sqlite3_stmt *bind_list(struct store *s, enum sql_name name, struct sooth
     return q;
 }
 
-sqlite3_stmt *sql_bind(struct store *s, enum sql_name name, struct sooth_error *err, const char *format, ...)
+sqlite3_stmt *sql_bind(struct store *s, enum sql_name name, struct sooth_error *err,
+                       const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -93,7 +102,8 @@ sqlite3_stmt *sql_bind(struct store *s, enum sql_name name, struct sooth_error *
     return q;
 }
 
-enum sooth_status sql_run(struct store *s, enum sql_name name, struct sooth_error *err, const char *format, ...)
+enum sooth_status sql_run(struct store *s, enum sql_name name, struct sooth_error *err,
+                          const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -131,7 +141,8 @@ enum sooth_status sql_exec(struct store *s, const char *sql, struct sooth_error 
     return code == SQLITE_OK ? SOOTH_OK : sql_fail(s, code, err);
 }
 
-enum sooth_status sql_number(struct store *s, const char *sql, int64_t *out, struct sooth_error *err)
+enum sooth_status sql_number(struct store *s, const char *sql, int64_t *out,
+                             struct sooth_error *err)
 {
     sqlite3_stmt *q = NULL;
     int code = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL);
@@ -140,7 +151,8 @@ enum sooth_status sql_number(struct store *s, const char *sql, int64_t *out, str
     code = sqlite3_step(q);
     if (code == SQLITE_ROW)
         *out = sqlite3_column_int64(q, 0);
-    enum sooth_status status = code == SQLITE_ROW || code == SQLITE_DONE ? SOOTH_OK : sql_fail(s, code, err);
+    enum sooth_status status = code == SQLITE_ROW || code == SQLITE_DONE ? SOOTH_OK
+                                                                         : sql_fail(s, code, err);
     sqlite3_finalize(q);
     return status;
 }

@@ -1,17 +1,22 @@
-/* vector.c: how a vector is kept, what its similarity to a question is, and the exact search over all of them.
+/* vector.c: how a vector is kept, what its similarity to a question is, and the exact search over
+ * all of them.
  *
- * Stored twice: an 8-bit code x ~ scale * q, scale = max|x| / 127, which the scan reads (a quarter of the memory
- * traffic of f32), and IEEE half precision, which decides among the few hundred best of the scan:
+ * Stored twice: an 8-bit code x ~ scale * q, scale = max|x| / 127, which the scan reads (a quarter
+ * of the memory traffic of f32), and IEEE half precision, which decides among the few hundred best
+ * of the scan:
  *
  *     [scale f32][code int8 * dim][half u16 * dim]
  *
- * The code's error for a unit vector of 384 numbers is about 0.002 in the cosine, so that a margin of a few hundred
- * candidates makes the first pass exact in practice (the tests compare with brute force).
+ * The code's error for a unit vector of 384 numbers is about 0.002 in the cosine, so that a margin
+ * of a few hundred candidates makes the first pass exact in practice (the tests compare with brute
+ * force).
  *
- * One similarity whatever the metric, falling as distance grows: cosine, dot: a.b; l2: 1 - |a-b|^2 / 2, which for unit
- * vectors is the cosine; l1: 1 - |a-b|_1 / sqrt(2 dim), since |a-b|_1 <= sqrt(dim) |a-b|_2.
+ * One similarity whatever the metric, falling as distance grows: cosine, dot: a.b; l2: 1 - |a-b|^2
+ * / 2, which for unit vectors is the cosine; l1: 1 - |a-b|_1 / sqrt(2 dim), since |a-b|_1 <=
+ * sqrt(dim) |a-b|_2.
  *
- * What it leaves out: approximate indexes. Up to a few hundred thousand passages the scan takes milliseconds. */
+ * What it leaves out: approximate indexes. Up to a few hundred thousand passages the scan takes
+ * milliseconds. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +25,14 @@
 #include "core/kernel/kernel.h"
 #include "know/index/storedb.h"
 
-enum { RESCORE_MIN = 256, RESCORE_EACH = 8 }; /* the best max(256, 8 k) of the scan are scored from their halves */
+enum {
+    RESCORE_MIN = 256,
+    RESCORE_EACH = 8
+}; /* the best max(256, 8 k) of the scan are scored from their halves */
 
 bool metric_parse(const char *name, enum metric *out)
 {
-    static const char *const names[] = { "cosine", "dot", "l2", "l1" };
+    static const char *const names[] = {"cosine", "dot", "l2", "l1"};
     for (int i = 0; i < 4; i++)
         if (!name || strcmp(name, names[i]) == 0) {
             *out = (enum metric)i;
@@ -95,7 +103,9 @@ bool vector_pack(const float *v, size_t dim, unsigned char *out)
     return scale > 0;
 }
 
-/* --- the scan ------------------------------------------------------------------------------------------------ */
+/* --- the scan
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static float code_l1(const int8_t *code, float scale, const float *query, size_t dim)
 {
@@ -161,8 +171,8 @@ static double norm_of(const float *v, size_t dim)
 }
 
 /* Ranks all allowed slots by their codes. */
-static size_t scan(const struct snapshot *v, enum metric m, const float *query, const unsigned char *allow, size_t k,
-                   struct scored *out, int8_t *query_code)
+static size_t scan(const struct snapshot *v, enum metric m, const float *query,
+                   const unsigned char *allow, size_t k, struct scored *out, int8_t *query_code)
 {
     size_t n = 0;
     float qs = code_make(query, v->dim, query_code);
@@ -182,12 +192,13 @@ static size_t scan(const struct snapshot *v, enum metric m, const float *query, 
             else if (m == METRIC_L2)
                 s = 2 * s - (double)v->norm[i] * v->norm[i];
         }
-        best_offer(out, &n, k, (struct scored){ (uint32_t)i, s });
+        best_offer(out, &n, k, (struct scored){(uint32_t)i, s});
     }
     return n;
 }
 
-enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found, struct sooth_error *err)
+enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found,
+                            struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
     sqlite3_stmt *q = sql_bind(s, SQL_HALF_GET, err, "i", chunk);
@@ -210,8 +221,9 @@ enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *o
     return status;
 }
 
-enum sooth_status vector_scores(struct store *s, const struct snapshot *v, enum metric m, const float *query,
-                                const uint32_t *slots, size_t n, double *scores, struct sooth_error *err)
+enum sooth_status vector_scores(struct store *s, const struct snapshot *v, enum metric m,
+                                const float *query, const uint32_t *slots, size_t n, double *scores,
+                                struct sooth_error *err)
 {
     float *full = mem_array(v->dim ? v->dim : 1, sizeof *full);
     enum sooth_status status = full ? SOOTH_OK : err_nomem(err);
@@ -224,8 +236,9 @@ enum sooth_status vector_scores(struct store *s, const struct snapshot *v, enum 
     return status;
 }
 
-enum sooth_status vector_search(struct store *s, const struct snapshot *v, enum metric m, const float *query,
-                                const unsigned char *allow, size_t k, struct scored *out, size_t *found, struct sooth_error *err)
+enum sooth_status vector_search(struct store *s, const struct snapshot *v, enum metric m,
+                                const float *query, const unsigned char *allow, size_t k,
+                                struct scored *out, size_t *found, struct sooth_error *err)
 {
     *found = 0;
     if (v->n == 0 || k == 0 || v->dim == 0)
@@ -245,7 +258,7 @@ enum sooth_status vector_search(struct store *s, const struct snapshot *v, enum 
         status = vector_scores(s, v, m, query, slots, n, scores, err);
         for (size_t i = 0; i < n && status == SOOTH_OK; i++)
             if (!isnan(scores[i]))
-                heap[kept++] = (struct scored){ slots[i], scores[i] };
+                heap[kept++] = (struct scored){slots[i], scores[i]};
         best_sort(heap, kept);
         *found = status == SOOTH_OK ? (kept < k ? kept : k) : 0;
         memcpy(out, heap, *found * sizeof *out);

@@ -1,19 +1,19 @@
 /* chunk.c: cuts a parsed document into passages of a size counted in the embedder's own tokens.
  *
  *   document   [heading][sentence sentence sentence][row][row][code       ]
- *   units          u0       u1       u2       u3     u4   u5     u6            each fits a passage alone
- *   passages   |--------- 0 ---------|
+ *   units          u0       u1       u2       u3     u4   u5     u6            each fits a passage
+ * alone passages   |--------- 0 ---------|
  *                              |------- 1 --------|                            u2 is the overlap
  *                                                  |-------- 2 --------|
  *
- * 1. Units: the sentences of prose (core/base/sentence.h: Latin and Chinese ends, closing marks stay), table rows, headings,
- *    and code blocks, which stay whole unless longer than the limit, then their lines. What is longer than a passage
- *    is cut by chunk_cut.
- * 2. Passages: as many units as fit with the context. A new section begins a new passage once the old one is a
- *    quarter full; a new page, once it is half full. Inside prose the last sentences are repeated at the start of the
- *    next passage, up to `overlap` tokens.
- * 3. What is embedded and indexed is the context: title, heading path, the table's header row, then the passage. All
- *    of it is counted. What is shown is exactly text[start, end).
+ * 1. Units: the sentences of prose (core/base/sentence.h: Latin and Chinese ends, closing marks
+ * stay), table rows, headings, and code blocks, which stay whole unless longer than the limit, then
+ * their lines. What is longer than a passage is cut by chunk_cut.
+ * 2. Passages: as many units as fit with the context. A new section begins a new passage once the
+ * old one is a quarter full; a new page, once it is half full. Inside prose the last sentences are
+ * repeated at the start of the next passage, up to `overlap` tokens.
+ * 3. What is embedded and indexed is the context: title, heading path, the table's header row, then
+ * the passage. All of it is counted. What is shown is exactly text[start, end).
  *
  * With n units of one token, size c and overlap o, this gives 1 + ceil((n - c) / (c - o)) passages.
  * What it leaves out: passages by meaning; one level only, no parents. */
@@ -25,7 +25,10 @@
 #include "core/base/vec.h"
 #include "know/retrieve/retrieve.h"
 
-enum { MARGIN = 4, CONTEXT_SHARE = 4 }; /* tokens kept free; title, headings and header row take a quarter each at most */
+enum {
+    MARGIN = 4,
+    CONTEXT_SHARE = 4
+}; /* tokens kept free; title, headings and header row take a quarter each at most */
 
 struct unit {
     size_t start, end, tokens;
@@ -61,10 +64,13 @@ static bool is_space(char ch)
     return ch == ' ' || ch == '\n' || ch == '\t' || ch == '\r';
 }
 
-/* --- units ---------------------------------------------------------------------------------------------------- */
+/* --- units
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* Adds text[start, end), cut into pieces where it is over the budget of its block. */
-static bool add_unit(struct chunker *c, size_t block, size_t start, size_t end, size_t budget, bool prose)
+static bool add_unit(struct chunker *c, size_t block, size_t start, size_t end, size_t budget,
+                     bool prose)
 {
     const char *text = c->d->text;
     while (start < end && is_space(text[start]))
@@ -78,7 +84,8 @@ static bool add_unit(struct chunker *c, size_t block, size_t start, size_t end, 
         size_t stop = to;
         while (stop > start && is_space(text[stop - 1]))
             stop--;
-        if (stop > start && !vec_push(&c->units, ((struct unit){ start, stop, count(c, start, stop), block, prose })))
+        if (stop > start &&
+            !vec_push(&c->units, ((struct unit){start, stop, count(c, start, stop), block, prose})))
             return false;
         start = to;
         while (start < end && is_space(text[start]))
@@ -127,7 +134,8 @@ static bool add_block(struct chunker *c, size_t i)
     size_t budget = c->limit > used + 8 ? c->limit - used : 8;
     switch (b->kind) {
     case DOC_CODE:
-        if (b->end - b->start <= budget || (b->end - b->start <= budget * 16 && count(c, b->start, b->end) <= budget))
+        if (b->end - b->start <= budget ||
+            (b->end - b->start <= budget * 16 && count(c, b->start, b->end) <= budget))
             return add_unit(c, i, b->start, b->end, budget, false);
         return add_lines(c, i, b->start, b->end, budget);
     case DOC_TABLE_ROW:
@@ -138,12 +146,15 @@ static bool add_block(struct chunker *c, size_t i)
     }
 }
 
-/* --- context -------------------------------------------------------------------------------------------------- */
+/* --- context
+ * --------------------------------------------------------------------------------------------------
+ */
 
-/* "A > B > C" within a quarter of the limit: the outermost headings go first, the innermost is cut. */
+/* "A > B > C" within a quarter of the limit: the outermost headings go first, the innermost is cut.
+ */
 static const struct head *head_of(struct chunker *c, size_t block)
 {
-    static const struct head none = { "", 0, true };
+    static const struct head none = {"", 0, true};
     int32_t heading = c->d->blocks[block].heading;
     struct head *h = &c->heads[heading + 1];
     if (h->made)
@@ -175,17 +186,23 @@ static const struct head *head_of(struct chunker *c, size_t block)
 static enum sooth_status context_of(struct chunker *c, struct store_chunk *item, struct buf *out)
 {
     buf_clear(out);
-    return store_context(c->out->title, item->heading, c->d->text + item->header_start, item->header_end - item->header_start,
-                         c->d->text + item->start, item->end - item->start, out) ? SOOTH_OK : err_nomem(c->err);
+    return store_context(c->out->title, item->heading, c->d->text + item->header_start,
+                         item->header_end - item->header_start, c->d->text + item->start,
+                         item->end - item->start, out)
+               ? SOOTH_OK
+               : err_nomem(c->err);
 }
 
-/* --- passages ------------------------------------------------------------------------------------------------- */
+/* --- passages
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void item_set(struct chunker *c, struct store_chunk *item, size_t first, size_t last)
 {
     const struct unit *u = &c->units.items[first];
     const struct doc_block *b = &c->d->blocks[u->block];
-    *item = (struct store_chunk){ .start = u->start, .end = c->units.items[last].end, .heading = head_of(c, u->block)->path };
+    *item = (struct store_chunk){
+        .start = u->start, .end = c->units.items[last].end, .heading = head_of(c, u->block)->path};
     if (b->header >= 0 && c->d->blocks[b->header].end <= u->start && header_tokens(c, b) > 0) {
         item->header_start = c->d->blocks[b->header].start;
         item->header_end = c->d->blocks[b->header].end;
@@ -199,7 +216,8 @@ static size_t pack(struct chunker *c, size_t first)
     const struct unit *u = c->units.items;
     const struct doc_block *b = c->d->blocks;
     size_t n = first, used = 0;
-    size_t room = MARGIN + c->title_tokens + head_of(c, u[first].block)->tokens + header_tokens(c, &b[u[first].block]);
+    size_t room = MARGIN + c->title_tokens + head_of(c, u[first].block)->tokens +
+                  header_tokens(c, &b[u[first].block]);
     room = c->limit > room ? c->limit - room : 1;
     for (; n < c->units.count && used + u[n].tokens <= room; used += u[n++].tokens) {
         if (n == first)
@@ -229,8 +247,10 @@ static enum sooth_status emit(struct chunker *c, size_t first, size_t *n, struct
             --*n;
             continue;
         }
-        size_t len = u[first].end - u[first].start, size; /* one unit, and the context tips it over: cut off its end */
-        size_t cut = chunk_cut(c->e, c->d->text + u[first].start, len, u[first].tokens > 8 ? u[first].tokens * 3 / 4 : 6);
+        size_t len = u[first].end - u[first].start,
+               size; /* one unit, and the context tips it over: cut off its end */
+        size_t cut = chunk_cut(c->e, c->d->text + u[first].start, len,
+                               u[first].tokens > 8 ? u[first].tokens * 3 / 4 : 6);
         utf8_decode(c->d->text + u[first].start, len, &size);
         if (cut >= len || len <= size)
             break; /* a single character: no limit can be kept below that */
@@ -285,18 +305,24 @@ static enum sooth_status cut_all(struct chunker *c)
     return status == SOOTH_OK && c->out->arena.failed ? err_nomem(c->err) : status;
 }
 
-enum sooth_status chunk_document(const struct document *d, const struct embedder *e, size_t tokens, size_t overlap,
-                                 struct chunks *out, struct sooth_error *err)
+enum sooth_status chunk_document(const struct document *d, const struct embedder *e, size_t tokens,
+                                 size_t overlap, struct chunks *out, struct sooth_error *err)
 {
     memset(out, 0, sizeof *out);
     arena_init(&out->arena, 0);
-    struct doc_block whole = { .start = 0, .end = d->text_len, .heading = -1, .header = -1, .kind = DOC_PARAGRAPH };
+    struct doc_block whole = {
+        .start = 0, .end = d->text_len, .heading = -1, .header = -1, .kind = DOC_PARAGRAPH};
     struct document plain = *d;
     if (d->block_count == 0 && d->text_len > 0) { /* a parser that found no structure */
         plain.blocks = &whole;
         plain.block_count = 1;
     }
-    struct chunker c = { .d = &plain, .e = e, .limit = tokens < e->limit ? tokens : e->limit, .overlap = overlap, .out = out, .err = err };
+    struct chunker c = {.d = &plain,
+                        .e = e,
+                        .limit = tokens < e->limit ? tokens : e->limit,
+                        .overlap = overlap,
+                        .out = out,
+                        .err = err};
     c.heads = mem_calloc(plain.block_count + 1, sizeof *c.heads);
     if (!c.heads)
         return err_nomem(err);

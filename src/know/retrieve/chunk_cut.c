@@ -1,15 +1,17 @@
 /* chunk_cut.c: where a sentence that is longer than a passage may be cut.
  *
- * The place is found by bisection over bytes with the embedder's own count, then moved back to the last clause mark
- * or blank of the second half, and never left inside a character with its marks, an emoji joined from several, a
- * pair of regional indicators or a Hangul syllable made of parts (the rules of UAX 29 that matter in prose). A
- * "grapheme" longer than a whole passage is cut between its characters: the limit is the stronger rule. */
+ * The place is found by bisection over bytes with the embedder's own count, then moved back to the
+ * last clause mark or blank of the second half, and never left inside a character with its marks,
+ * an emoji joined from several, a pair of regional indicators or a Hangul syllable made of parts
+ * (the rules of UAX 29 that matter in prose). A "grapheme" longer than a whole passage is cut
+ * between its characters: the limit is the stronger rule. */
 #include <string.h>
 #include "core/base/unicode.h"
 #include "core/base/utf8.h"
 #include "know/retrieve/retrieve.h"
 
-#define BYTES_PER_TOKEN 16 /* no passage is longer than this, however few tokens its tokenizer sees in it */
+#define BYTES_PER_TOKEN                                                                            \
+    16 /* no passage is longer than this, however few tokens its tokenizer sees in it */
 
 static bool is_region(uint32_t c)
 {
@@ -30,7 +32,8 @@ static char hangul(uint32_t c)
 
 static bool hangul_joined(char p, char c)
 {
-    return (p == 'L' && (c == 'L' || c == 'V' || c == 'S')) || ((p == 'V' || p == 'S') && (c == 'V' || c == 'T')) || (p == 'T' && c == 'T');
+    return (p == 'L' && (c == 'L' || c == 'V' || c == 'S')) ||
+           ((p == 'V' || p == 'S') && (c == 'V' || c == 'T')) || (p == 'T' && c == 'T');
 }
 
 static uint32_t before_at(const char *text, size_t at)
@@ -49,7 +52,8 @@ bool chunk_grapheme_boundary(const char *text, size_t len, size_t at)
     uint32_t c = utf8_decode(text + at, len - at, &size), p = before_at(text, at);
     if (c < 0x300 && p < 0x300)
         return !(p == '\r' && c == '\n');
-    if (c == 0x200D || p == 0x200D || (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0x1F3FB && c <= 0x1F3FF) || (c >= 0xE0100 && c <= 0xE01EF))
+    if (c == 0x200D || p == 0x200D || (c >= 0xFE00 && c <= 0xFE0F) ||
+        (c >= 0x1F3FB && c <= 0x1F3FF) || (c >= 0xE0100 && c <= 0xE01EF))
         return false;
     if (hangul_joined(hangul(p), hangul(c)))
         return false;
@@ -64,7 +68,8 @@ bool chunk_grapheme_boundary(const char *text, size_t len, size_t at)
 
 static bool good_end(const char *text, size_t at)
 {
-    static const char *const marks[] = { "，", "、", "；", "：", "。", "！", "？", "）", "」", "』", "”", "》" };
+    static const char *const marks[] = {"，", "、", "；", "：", "。", "！",
+                                        "？", "）", "」", "』", "”",  "》"};
     if (strchr(" \n\t,;:.!?)", text[at - 1]))
         return true;
     for (size_t i = 0; at >= 3 && i < sizeof marks / sizeof *marks; i++)
@@ -76,7 +81,8 @@ static bool good_end(const char *text, size_t at)
 /* A mark that closes stays with what it closes. */
 static bool starts_closing(const char *text, size_t len, size_t at)
 {
-    static const char *const marks[] = { "，", "、", "；", "：", "。", "！", "？", "）", "」", "』", "”", "》", "’", "…" };
+    static const char *const marks[] = {"，", "、", "；", "：", "。", "！", "？",
+                                        "）", "」", "』", "”",  "》", "’",  "…"};
     if (at < len && strchr(",;:.!?)]}\"'", text[at]))
         return true;
     for (size_t i = 0; at + 3 <= len && i < sizeof marks / sizeof *marks; i++)
@@ -106,7 +112,8 @@ size_t chunk_cut(const struct embedder *e, const char *text, size_t len, size_t 
     if (hi == len)
         return len;
     for (size_t at = hi; at > hi / 2 && at > 0; at--)
-        if (good_end(text, at) && !starts_closing(text, len, at) && chunk_grapheme_boundary(text, len, at))
+        if (good_end(text, at) && !starts_closing(text, len, at) &&
+            chunk_grapheme_boundary(text, len, at))
             return at;
     for (size_t at = hi; at > 0; at--)
         if (chunk_grapheme_boundary(text, len, at) && !starts_closing(text, len, at))

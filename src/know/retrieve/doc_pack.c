@@ -1,6 +1,8 @@
-/* doc_pack.c: blocks to bytes and back. All numbers are variable-length, seven bits a byte, low bits first:
+/* doc_pack.c: blocks to bytes and back. All numbers are variable-length, seven bits a byte, low
+ * bits first:
  *
- *   count, then for each block: gap since the last end, length, heading + 1, header + 1, page, kind, level */
+ *   count, then for each block: gap since the last end, length, heading + 1, header + 1, page,
+ * kind, level */
 #include "know/retrieve/doc_pack.h"
 #include <string.h>
 #include "core/base/alloc.h"
@@ -61,8 +63,9 @@ bool doc_unpack(const void *bytes, size_t len, size_t text_len, struct document 
         for (int i = 0; i < FIELDS; i++)
             if (!get(&p, end, &f[i]))
                 return false;
-        if (f[0] > text_len - last || f[1] == 0 || f[1] > text_len - last - f[0] || f[2] > d->block_count || f[3] > d->block_count ||
-            f[4] > UINT32_MAX || f[5] > UINT8_MAX || f[6] > UINT8_MAX)
+        if (f[0] > text_len - last || f[1] == 0 || f[1] > text_len - last - f[0] ||
+            f[2] > d->block_count || f[3] > d->block_count || f[4] > UINT32_MAX ||
+            f[5] > UINT8_MAX || f[6] > UINT8_MAX)
             return false;
         b->start = last + (size_t)f[0];
         b->end = last = b->start + (size_t)f[1];

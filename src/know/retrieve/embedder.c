@@ -1,11 +1,12 @@
 /* embedder.c: the two kinds of embedder behind one small interface.
  *
- * A model: everything goes to sooth/model.h. Its token limit counts the prefix and the model's own tokens ([CLS],
- * [SEP], <s>, </s>); what is left for a passage is worked out once here.
+ * A model: everything goes to sooth/model.h. Its token limit counts the prefix and the model's own
+ * tokens ([CLS], [SEP], <s>, </s>); what is left for a passage is worked out once here.
  *
- * "hash": feature hashing (Weinberger et al., 2009). Each term of the full-text segmenter adds +1 or -1 at a place its
- * key picks; the sum is made a unit vector. Texts that share words are near. It embeds what words say, not what they
- * mean, needs no file, and is the same on every machine. A "token" is one term, four letters of it at most. */
+ * "hash": feature hashing (Weinberger et al., 2009). Each term of the full-text segmenter adds +1
+ * or -1 at a place its key picks; the sum is made a unit vector. Texts that share words are near.
+ * It embeds what words say, not what they mean, needs no file, and is the same on every machine. A
+ * "token" is one term, four letters of it at most. */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -24,21 +25,50 @@ static atomic_uint_fast64_t passages_embedded;
 /* Plain questions about nothing in particular, the same in both languages. */
 enum { QUESTIONS = 20 };
 static const char *const questions[SCRIPTS][QUESTIONS] = {
-    { "What is the name of the person who wrote this?", "How many items are there in total?", "When was it first released?",
-      "Which command lists all files?", "Where can I find more information?", "How do I install the program?",
-      "Why did the test fail?", "What does this option do?", "Who is responsible for the decision?",
-      "How long does the process take?", "Which version is required?", "What is the difference between the two methods?",
-      "Can it be used without a network?", "What is the maximum size allowed?", "In which year did the war end?",
-      "What colour is the cover of the book?", "How should an error be reported?",
-      "What are the main causes of the problem?", "Which country has the largest population?",
-      "Is it safe to remove the old package?" },
-    { "这是谁写的？", "一共有多少个？", "它是什么时候首次发布的？", "哪个命令可以列出所有文件？", "在哪里可以找到更多信息？",
-      "怎样安装这个程序？", "测试为什么会失败？", "这个选项有什么作用？", "谁负责作出决定？", "整个过程需要多长时间？",
-      "需要哪个版本？", "这两种方法有什么区别？", "没有网络能使用吗？", "允许的最大尺寸是多少？", "战争在哪一年结束？",
-      "书的封面是什么颜色？", "应该怎样报告错误？", "问题的主要原因是什么？", "哪个国家人口最多？", "删除旧的软件包安全吗？" },
+    {"What is the name of the person who wrote this?",
+     "How many items are there in total?",
+     "When was it first released?",
+     "Which command lists all files?",
+     "Where can I find more information?",
+     "How do I install the program?",
+     "Why did the test fail?",
+     "What does this option do?",
+     "Who is responsible for the decision?",
+     "How long does the process take?",
+     "Which version is required?",
+     "What is the difference between the two methods?",
+     "Can it be used without a network?",
+     "What is the maximum size allowed?",
+     "In which year did the war end?",
+     "What colour is the cover of the book?",
+     "How should an error be reported?",
+     "What are the main causes of the problem?",
+     "Which country has the largest population?",
+     "Is it safe to remove the old package?"},
+    {"这是谁写的？",
+     "一共有多少个？",
+     "它是什么时候首次发布的？",
+     "哪个命令可以列出所有文件？",
+     "在哪里可以找到更多信息？",
+     "怎样安装这个程序？",
+     "测试为什么会失败？",
+     "这个选项有什么作用？",
+     "谁负责作出决定？",
+     "整个过程需要多长时间？",
+     "需要哪个版本？",
+     "这两种方法有什么区别？",
+     "没有网络能使用吗？",
+     "允许的最大尺寸是多少？",
+     "战争在哪一年结束？",
+     "书的封面是什么颜色？",
+     "应该怎样报告错误？",
+     "问题的主要原因是什么？",
+     "哪个国家人口最多？",
+     "删除旧的软件包安全吗？"},
 };
 
-enum sooth_status embedder_centres(const struct embedder *e, float *centres, struct sooth_error *err)
+enum sooth_status embedder_centres(const struct embedder *e, float *centres,
+                                   struct sooth_error *err)
 {
     size_t lens[QUESTIONS], dim = e->dim;
     float *vectors = mem_array(QUESTIONS * dim, sizeof *vectors);
@@ -63,7 +93,9 @@ uint64_t embedder_calls(void)
     return atomic_load(&passages_embedded);
 }
 
-/* --- hash --------------------------------------------------------------------------------------------------- */
+/* --- hash
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static size_t hash_count(const struct embedder *e, const char *text, size_t len)
 {
@@ -99,8 +131,9 @@ static enum sooth_status hash_one(const char *text, size_t len, float *v, struct
     return status;
 }
 
-static enum sooth_status hash_embed(const struct embedder *e, bool query, const char *const *texts, const size_t *lens, size_t n,
-                                    float *out, struct sooth_error *err)
+static enum sooth_status hash_embed(const struct embedder *e, bool query, const char *const *texts,
+                                    const size_t *lens, size_t n, float *out,
+                                    struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < n && status == SOOTH_OK; i++)
@@ -110,8 +143,9 @@ static enum sooth_status hash_embed(const struct embedder *e, bool query, const 
     return status;
 }
 
-static enum sooth_status hash_rerank(const struct embedder *e, const char *query, size_t query_len, const char *const *passages,
-                                     const size_t *lens, size_t n, float *scores, struct sooth_error *err)
+static enum sooth_status hash_rerank(const struct embedder *e, const char *query, size_t query_len,
+                                     const char *const *passages, const size_t *lens, size_t n,
+                                     float *scores, struct sooth_error *err)
 {
     float q[HASH_DIM], p[HASH_DIM];
     enum sooth_status status = hash_one(query, query_len, q, err);
@@ -125,27 +159,40 @@ static enum sooth_status hash_rerank(const struct embedder *e, const char *query
 }
 
 static const struct embedder hash_embedder = {
-    .name = "hash", .fingerprint = "hash-256-v1", .query_prefix = "", .passage_prefix = "", .dim = HASH_DIM, .limit = HASH_LIMIT,
-    .chunk_tokens = HASH_LIMIT, .count = hash_count, .embed = hash_embed, .rerank = hash_rerank,
+    .name = "hash",
+    .fingerprint = "hash-256-v1",
+    .query_prefix = "",
+    .passage_prefix = "",
+    .dim = HASH_DIM,
+    .limit = HASH_LIMIT,
+    .chunk_tokens = HASH_LIMIT,
+    .count = hash_count,
+    .embed = hash_embed,
+    .rerank = hash_rerank,
 };
 
-/* --- models -------------------------------------------------------------------------------------------------- */
+/* --- models
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static size_t model_count(const struct embedder *e, const char *text, size_t len)
 {
     return sooth_count_tokens(e->model, text, len);
 }
 
-static enum sooth_status model_embed(const struct embedder *e, bool query, const char *const *texts, const size_t *lens, size_t n,
-                                     float *out, struct sooth_error *err)
+static enum sooth_status model_embed(const struct embedder *e, bool query, const char *const *texts,
+                                     const size_t *lens, size_t n, float *out,
+                                     struct sooth_error *err)
 {
     if (!query)
         atomic_fetch_add(&passages_embedded, n);
-    return sooth_embed(e->model, query ? SOOTH_EMBED_QUERY : SOOTH_EMBED_PASSAGE, texts, lens, n, out, NULL, err);
+    return sooth_embed(e->model, query ? SOOTH_EMBED_QUERY : SOOTH_EMBED_PASSAGE, texts, lens, n,
+                       out, NULL, err);
 }
 
-static enum sooth_status model_rerank(const struct embedder *e, const char *query, size_t query_len, const char *const *passages,
-                                      const size_t *lens, size_t n, float *scores, struct sooth_error *err)
+static enum sooth_status model_rerank(const struct embedder *e, const char *query, size_t query_len,
+                                      const char *const *passages, const size_t *lens, size_t n,
+                                      float *scores, struct sooth_error *err)
 {
     return sooth_rerank(e->model, query, query_len, passages, lens, n, scores, err);
 }
@@ -183,7 +230,8 @@ static enum sooth_status model_fill(struct embedder *e, const char *name, struct
     return SOOTH_OK;
 }
 
-enum sooth_status embedder_open(const char *name, unsigned threads, struct embedder **out, struct sooth_error *err)
+enum sooth_status embedder_open(const char *name, unsigned threads, struct embedder **out,
+                                struct sooth_error *err)
 {
     *out = NULL;
     struct embedder *e = mem_calloc(1, sizeof *e);
@@ -194,7 +242,7 @@ enum sooth_status embedder_open(const char *name, unsigned threads, struct embed
         *out = e;
         return SOOTH_OK;
     }
-    const struct sooth_model_options options = { .threads = threads };
+    const struct sooth_model_options options = {.threads = threads};
     enum sooth_status status = sooth_model_open(name, &options, &e->model, err);
     if (status == SOOTH_OK)
         status = model_fill(e, name, err);

@@ -1,12 +1,13 @@
 /* filter.c: "tag=v and page<10": which passages a search may return.
  *
- * The text is parsed into a tree of at most 256 nodes and 64 levels, names are resolved once against the store (an
- * unknown one is an error, not an empty result), then the tree is asked for every passage before the search, so that
- * a rare tag and a small k still give exactly the rare rows.
+ * The text is parsed into a tree of at most 256 nodes and 64 levels, names are resolved once
+ * against the store (an unknown one is an error, not an empty result), then the tree is asked for
+ * every passage before the search, so that a rare tag and a small k still give exactly the rare
+ * rows.
  *
- * Comparison: page is a number. Other fields are text; < and > compare them as numbers when both sides are, else by
- * bytes. doc equals its identity, or its last part (the file's name). A passage without the tag fails every
- * comparison but !=. */
+ * Comparison: page is a number. Other fields are text; < and > compare them as numbers when both
+ * sides are, else by bytes. doc equals its identity, or its last part (the file's name). A passage
+ * without the tag fails every comparison but !=. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,10 @@ struct filter {
 static int fail(struct filter *f, const char *what)
 {
     if (f->status == SOOTH_OK) {
-        f->status = err_set(f->err, SOOTH_ERR_ARG, "filter '%s': %s at '%.20s'", f->text, what, f->at);
-        err_hint(f->err, "such as: tag=invoice and page<10, doc='a b.pdf' or year>=2020, kind in (x, y)");
+        f->status =
+            err_set(f->err, SOOTH_ERR_ARG, "filter '%s': %s at '%.20s'", f->text, what, f->at);
+        err_hint(f->err,
+                 "such as: tag=invoice and page<10, doc='a b.pdf' or year>=2020, kind in (x, y)");
         f->status = SOOTH_ERR_ARG;
     }
     return -1;
@@ -125,8 +128,12 @@ static bool tag_known(const struct filter *f, const char *key)
 
 static bool resolve(struct filter *f, const char *name, struct node *n)
 {
-    static const struct { const char *name; enum field field; } fields[] = {
-        { "doc", FIELD_DOC }, { "title", FIELD_TITLE }, { "format", FIELD_FORMAT }, { "page", FIELD_PAGE }, { "tag", FIELD_ANY_TAG },
+    static const struct {
+        const char *name;
+        enum field field;
+    } fields[] = {
+        {"doc", FIELD_DOC},   {"title", FIELD_TITLE}, {"format", FIELD_FORMAT},
+        {"page", FIELD_PAGE}, {"tag", FIELD_ANY_TAG},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(name, fields[i].name) == 0) {
@@ -137,7 +144,8 @@ static bool resolve(struct filter *f, const char *name, struct node *n)
     n->tag = strncmp(name, "tag.", 4) == 0 ? name + 4 : name;
     if (tag_known(f, n->tag))
         return true;
-    f->status = err_set(f->err, SOOTH_ERR_ARG, "filter '%s': no document has the field '%s'", f->text, name);
+    f->status = err_set(f->err, SOOTH_ERR_ARG, "filter '%s': no document has the field '%s'",
+                        f->text, name);
     err_hint(f->err, "fields are doc, title, format, page, tag and the keys given with --tag");
     f->status = SOOTH_ERR_ARG;
     return false;
@@ -145,8 +153,12 @@ static bool resolve(struct filter *f, const char *name, struct node *n)
 
 static bool take_operator(struct filter *f, enum compare *op)
 {
-    static const struct { const char *text; enum compare op; } ops[] = {
-        { "!=", CMP_NE }, { "<=", CMP_LE }, { ">=", CMP_GE }, { "==", CMP_EQ }, { "=", CMP_EQ }, { "<", CMP_LT }, { ">", CMP_GT },
+    static const struct {
+        const char *text;
+        enum compare op;
+    } ops[] = {
+        {"!=", CMP_NE}, {"<=", CMP_LE}, {">=", CMP_GE}, {"==", CMP_EQ},
+        {"=", CMP_EQ},  {"<", CMP_LT},  {">", CMP_GT},
     };
     skip_space(f);
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
@@ -170,7 +182,7 @@ static bool is_number(const char *s, double *out)
 
 static int parse_compare(struct filter *f)
 {
-    struct node n = { .kind = NODE_COMPARE };
+    struct node n = {.kind = NODE_COMPARE};
     const char *values[VALUES];
     const char *name = take_value(f, "a field is missing");
     double number;
@@ -210,7 +222,7 @@ static int parse_not(struct filter *f)
         return fail(f, "it is nested too deep");
     if (take_word(f, "not")) {
         inner = parse_not(f);
-        inner = inner < 0 ? -1 : node_new(f, (struct node){ .kind = NODE_NOT, .left = inner });
+        inner = inner < 0 ? -1 : node_new(f, (struct node){.kind = NODE_NOT, .left = inner});
     } else if (take_char(f, '(')) {
         inner = parse_or(f);
         if (inner >= 0 && !take_char(f, ')'))
@@ -222,12 +234,14 @@ static int parse_not(struct filter *f)
     return inner;
 }
 
-static int parse_chain(struct filter *f, const char *word, enum node_kind kind, int (*next)(struct filter *))
+static int parse_chain(struct filter *f, const char *word, enum node_kind kind,
+                       int (*next)(struct filter *))
 {
     int left = next(f);
     while (left >= 0 && take_word(f, word)) {
         int right = next(f);
-        left = right < 0 ? -1 : node_new(f, (struct node){ .kind = kind, .left = left, .right = right });
+        left = right < 0 ? -1
+                         : node_new(f, (struct node){.kind = kind, .left = left, .right = right});
     }
     return left;
 }
@@ -242,17 +256,25 @@ static int parse_or(struct filter *f)
     return parse_chain(f, "or", NODE_OR, parse_and);
 }
 
-/* --- asking --------------------------------------------------------------------------------------------------- */
+/* --- asking
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static bool satisfies(enum compare op, int order)
 {
     switch (op) {
-    case CMP_NE: return order != 0;
-    case CMP_LT: return order < 0;
-    case CMP_LE: return order <= 0;
-    case CMP_GT: return order > 0;
-    case CMP_GE: return order >= 0;
-    default: return order == 0;
+    case CMP_NE:
+        return order != 0;
+    case CMP_LT:
+        return order < 0;
+    case CMP_LE:
+        return order <= 0;
+    case CMP_GT:
+        return order > 0;
+    case CMP_GE:
+        return order >= 0;
+    default:
+        return order == 0;
     }
 }
 
@@ -281,15 +303,19 @@ static bool doc_matches(const struct node *n, const char *doc)
     return text_matches(n, doc) || text_matches(n, name);
 }
 
-static bool compare_matches(const struct filter *f, const struct node *n, const struct snapshot *v, size_t slot)
+static bool compare_matches(const struct filter *f, const struct node *n, const struct snapshot *v,
+                            size_t slot)
 {
     const struct snapshot_doc *d = &v->docs[v->doc[slot]];
     const struct json *tags = f->tags[v->doc[slot]], *t;
     double page = v->page[slot];
     switch (n->field) {
-    case FIELD_DOC: return doc_matches(n, d->doc);
-    case FIELD_TITLE: return text_matches(n, d->title);
-    case FIELD_FORMAT: return text_matches(n, d->format);
+    case FIELD_DOC:
+        return doc_matches(n, d->doc);
+    case FIELD_TITLE:
+        return text_matches(n, d->title);
+    case FIELD_FORMAT:
+        return text_matches(n, d->format);
     case FIELD_PAGE:
         if (page == 0)
             return n->op == CMP_NE;
@@ -314,19 +340,24 @@ static bool node_matches(const struct filter *f, int at, const struct snapshot *
 {
     const struct node *n = &f->nodes[at];
     switch (n->kind) {
-    case NODE_OR: return node_matches(f, n->left, v, slot) || node_matches(f, n->right, v, slot);
-    case NODE_AND: return node_matches(f, n->left, v, slot) && node_matches(f, n->right, v, slot);
-    case NODE_NOT: return !node_matches(f, n->left, v, slot);
-    default: return compare_matches(f, n, v, slot);
+    case NODE_OR:
+        return node_matches(f, n->left, v, slot) || node_matches(f, n->right, v, slot);
+    case NODE_AND:
+        return node_matches(f, n->left, v, slot) && node_matches(f, n->right, v, slot);
+    case NODE_NOT:
+        return !node_matches(f, n->left, v, slot);
+    default:
+        return compare_matches(f, n, v, slot);
     }
 }
 
-enum sooth_status filter_apply(const char *filter, const struct snapshot *v, unsigned char *allow, struct sooth_error *err)
+enum sooth_status filter_apply(const char *filter, const struct snapshot *v, unsigned char *allow,
+                               struct sooth_error *err)
 {
     struct filter *f = mem_calloc(1, sizeof *f);
     if (!f)
         return err_nomem(err);
-    *f = (struct filter){ .text = filter, .at = filter, .n_docs = v->n_docs, .err = err };
+    *f = (struct filter){.text = filter, .at = filter, .n_docs = v->n_docs, .err = err};
     arena_init(&f->arena, 0);
     f->tags = arena_calloc(&f->arena, v->n_docs + 1, sizeof *f->tags);
     for (size_t i = 0; f->tags && i < v->n_docs; i++)
@@ -338,7 +369,9 @@ enum sooth_status filter_apply(const char *filter, const struct snapshot *v, uns
     if (root >= 0)
         for (size_t i = 0; i < v->n; i++)
             allow[i] = node_matches(f, root, v, i);
-    enum sooth_status status = root >= 0 ? SOOTH_OK : f->status != SOOTH_OK ? f->status : err_nomem(err);
+    enum sooth_status status = root >= 0               ? SOOTH_OK
+                               : f->status != SOOTH_OK ? f->status
+                                                       : err_nomem(err);
     arena_release(&f->arena);
     mem_free(f);
     return status;

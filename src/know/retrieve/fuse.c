@@ -1,9 +1,10 @@
 /* fuse.c: one ranking out of two, and variety within one.
  *
- * Reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009) looks at ranks only, so that cosines and BM25
- * scores never have to share a scale:  s(d) = sum over lists of  w / (60 + rank of d),  rank from 1.
- * Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) picks one after the other what is relevant and
- * unlike what was picked:  argmax  lambda sim(d, q) - (1 - lambda) max over picked s of sim(d, s). */
+ * Reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009) looks at ranks only, so that
+ * cosines and BM25 scores never have to share a scale:  s(d) = sum over lists of  w / (60 + rank of
+ * d),  rank from 1. Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) picks one
+ * after the other what is relevant and unlike what was picked:  argmax  lambda sim(d, q) - (1 -
+ * lambda) max over picked s of sim(d, s). */
 #include <stdlib.h>
 #include "know/retrieve/retrieve.h"
 
@@ -21,13 +22,16 @@ static int by_score(const void *a, const void *b)
     return x->score > y->score ? -1 : x->score < y->score ? 1 : by_slot(a, b);
 }
 
-size_t fuse_rrf(const struct scored *a, size_t n_a, double weight_a, const struct scored *b, size_t n_b, double weight_b, struct fused *out)
+size_t fuse_rrf(const struct scored *a, size_t n_a, double weight_a, const struct scored *b,
+                size_t n_b, double weight_b, struct fused *out)
 {
     size_t n = 0, kept = 0;
     for (size_t i = 0; i < n_a; i++)
-        out[n++] = (struct fused){ a[i].slot, weight_a / (RRF_K + (double)(i + 1)), { (uint32_t)(i + 1), 0 } };
+        out[n++] =
+            (struct fused){a[i].slot, weight_a / (RRF_K + (double)(i + 1)), {(uint32_t)(i + 1), 0}};
     for (size_t i = 0; i < n_b; i++)
-        out[n++] = (struct fused){ b[i].slot, weight_b / (RRF_K + (double)(i + 1)), { 0, (uint32_t)(i + 1) } };
+        out[n++] =
+            (struct fused){b[i].slot, weight_b / (RRF_K + (double)(i + 1)), {0, (uint32_t)(i + 1)}};
     if (n == 0)
         return 0;
     qsort(out, n, sizeof *out, by_slot);
@@ -45,7 +49,8 @@ size_t fuse_rrf(const struct scored *a, size_t n_a, double weight_a, const struc
     return kept;
 }
 
-void fuse_mmr(const double *relevance, const double *similarity, size_t n, double lambda, size_t k, size_t *order)
+void fuse_mmr(const double *relevance, const double *similarity, size_t n, double lambda, size_t k,
+              size_t *order)
 {
     for (size_t picked = 0; picked < k && picked < n; picked++) {
         size_t best = SIZE_MAX;

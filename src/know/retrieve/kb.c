@@ -1,7 +1,8 @@
 /* kb.c: opening a knowledge base, and which embedder belongs to it.
  *
- * Nothing is loaded before it is needed: `docs`, `forget` and text search never touch a model. Whoever needs vectors
- * calls kb_embedder, which loads the model once and compares its fingerprint with the store's. */
+ * Nothing is loaded before it is needed: `docs`, `forget` and text search never touch a model.
+ * Whoever needs vectors calls kb_embedder, which loads the model once and compares its fingerprint
+ * with the store's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,15 @@
 #define DEFAULT_EMBEDDER "e5"
 enum { CHUNK_TOKENS_MIN = 64 };
 
-static const char *const metric_names[] = { "cosine", "dot", "l2", "l1" };
+static const char *const metric_names[] = {"cosine", "dot", "l2", "l1"};
 
 size_t kb_overlap(size_t tokens)
 {
     return tokens / 8;
 }
 
-/* A file's name is remembered as a path that works from anywhere; short names and URLs stay as they are. */
+/* A file's name is remembered as a path that works from anywhere; short names and URLs stay as they
+ * are. */
 static char *lasting_name(const char *name)
 {
     char *full = strstr(name, "://") || !strchr(name, '/') ? NULL : realpath(name, NULL);
@@ -28,33 +30,43 @@ static char *lasting_name(const char *name)
     return out;
 }
 
-static enum sooth_status check_settings(struct sooth_kb *kb, const struct sooth_kb_options *o, struct sooth_error *err)
+static enum sooth_status check_settings(struct sooth_kb *kb, const struct sooth_kb_options *o,
+                                        struct sooth_error *err)
 {
     const struct store_embedder *se = store_embedder(kb->store);
     enum metric remembered;
     if (o->metric && !metric_parse(o->metric, &kb->metric))
-        return err_set(err, SOOTH_ERR_ARG, "unknown metric '%s': it is cosine, dot, l2 or l1", o->metric);
+        return err_set(err, SOOTH_ERR_ARG, "unknown metric '%s': it is cosine, dot, l2 or l1",
+                       o->metric);
     if (o->chunk_tokens && o->chunk_tokens < CHUNK_TOKENS_MIN)
-        return err_set(err, SOOTH_ERR_ARG, "passages of %zu tokens are too small: %d is the least", o->chunk_tokens, CHUNK_TOKENS_MIN);
+        return err_set(err, SOOTH_ERR_ARG, "passages of %zu tokens are too small: %d is the least",
+                       o->chunk_tokens, CHUNK_TOKENS_MIN);
     kb->metric_asked = o->metric != NULL;
     if (!se->fingerprint)
         return SOOTH_OK;
     if (!metric_parse(se->metric, &remembered))
-        return err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is damaged: its metric is '%s'", store_path(kb->store), se->metric);
+        return err_set(err, SOOTH_ERR_FORMAT, "knowledge base '%s' is damaged: its metric is '%s'",
+                       store_path(kb->store), se->metric);
     if (o->metric && remembered != kb->metric)
-        return err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' uses the metric '%s', not '%s': it is fixed when it is made",
-                       store_path(kb->store), se->metric, o->metric);
+        return err_set(
+            err, SOOTH_ERR_ARG,
+            "knowledge base '%s' uses the metric '%s', not '%s': it is fixed when it is made",
+            store_path(kb->store), se->metric, o->metric);
     kb->metric = remembered;
     if (o->chunk_tokens && o->chunk_tokens != se->chunk_tokens && !o->reembed) {
-        err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' has passages of %zu tokens, not %zu", store_path(kb->store), se->chunk_tokens,
-                o->chunk_tokens);
-        return err_hint(err, "sooth add --kb %s --reembed --chunk-tokens %zu cuts and embeds it all again", store_path(kb->store), o->chunk_tokens),
+        err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' has passages of %zu tokens, not %zu",
+                store_path(kb->store), se->chunk_tokens, o->chunk_tokens);
+        return err_hint(
+                   err,
+                   "sooth add --kb %s --reembed --chunk-tokens %zu cuts and embeds it all again",
+                   store_path(kb->store), o->chunk_tokens),
                SOOTH_ERR_ARG;
     }
     return SOOTH_OK;
 }
 
-static enum sooth_status open_inside(struct sooth_kb *kb, const char *dir, const struct sooth_kb_options *o, struct sooth_error *err)
+static enum sooth_status open_inside(struct sooth_kb *kb, const char *dir,
+                                     const struct sooth_kb_options *o, struct sooth_error *err)
 {
     unsigned flags = (o->read_only ? STORE_READ_ONLY : 0) | (o->create ? STORE_CREATE : 0);
     const struct embedder *e;
@@ -68,7 +80,10 @@ static enum sooth_status open_inside(struct sooth_kb *kb, const char *dir, const
         return err_nomem(err);
     const struct store_embedder *se = store_embedder(kb->store);
     if (o->reembed) {
-        status = embedder_open(kb->wanted ? kb->wanted : se->name ? se->name : DEFAULT_EMBEDDER, kb->threads, &kb->embedder, err);
+        status = embedder_open(kb->wanted ? kb->wanted
+                               : se->name ? se->name
+                                          : DEFAULT_EMBEDDER,
+                               kb->threads, &kb->embedder, err);
         return status == SOOTH_OK ? kb_reembed(kb, kb->embedder, err) : status;
     }
     if (kb->wanted && se->name && strcmp(kb->wanted, se->name) != 0)
@@ -76,9 +91,10 @@ static enum sooth_status open_inside(struct sooth_kb *kb, const char *dir, const
     return SOOTH_OK;
 }
 
-enum sooth_status sooth_kb_open(const char *dir, const struct sooth_kb_options *options, struct sooth_kb **out, struct sooth_error *err)
+enum sooth_status sooth_kb_open(const char *dir, const struct sooth_kb_options *options,
+                                struct sooth_kb **out, struct sooth_error *err)
 {
-    const struct sooth_kb_options none = { 0 };
+    const struct sooth_kb_options none = {0};
     const struct sooth_kb_options *o = options ? options : &none;
     *out = NULL;
     struct sooth_kb *kb = mem_calloc(1, sizeof *kb);
@@ -122,7 +138,8 @@ static enum sooth_status load(struct sooth_kb *kb, struct sooth_error *err)
     return status;
 }
 
-enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out, struct sooth_error *err)
+enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out,
+                              struct sooth_error *err)
 {
     *out = NULL;
     enum sooth_status status = load(kb, err);
@@ -131,7 +148,14 @@ enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out, 
     const struct store_embedder *se = store_embedder(kb->store);
     const struct embedder *e = kb->embedder;
     if (se->fingerprint && (strcmp(se->fingerprint, e->fingerprint) != 0 || se->dim != e->dim)) {
-        const struct store_embedder other = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim, 0, NULL };
+        const struct store_embedder other = {e->name,
+                                             e->fingerprint,
+                                             metric_names[kb->metric],
+                                             e->query_prefix,
+                                             e->passage_prefix,
+                                             e->dim,
+                                             0,
+                                             NULL};
         status = store_embedder_set(kb->store, &other, false, err); /* says what is wrong */
         if (status != SOOTH_OK)
             return status;
@@ -140,12 +164,19 @@ enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out, 
     return SOOTH_OK;
 }
 
-enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace, struct sooth_error *err)
+enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace,
+                                    struct sooth_error *err)
 {
     size_t tokens = kb->chunk_tokens ? kb->chunk_tokens : e->chunk_tokens;
     float *centres = mem_array(SCRIPTS * e->dim, sizeof *centres);
-    const struct store_embedder mine = { e->name, e->fingerprint, metric_names[kb->metric], e->query_prefix, e->passage_prefix, e->dim,
-                                         tokens < e->limit ? tokens : e->limit, centres };
+    const struct store_embedder mine = {e->name,
+                                        e->fingerprint,
+                                        metric_names[kb->metric],
+                                        e->query_prefix,
+                                        e->passage_prefix,
+                                        e->dim,
+                                        tokens < e->limit ? tokens : e->limit,
+                                        centres};
     enum sooth_status status = centres ? embedder_centres(e, centres, err) : err_nomem(err);
     if (status == SOOTH_OK)
         status = store_embedder_set(kb->store, &mine, replace, err);
@@ -153,7 +184,8 @@ enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *
     return status;
 }
 
-enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder **out, struct sooth_error *err)
+enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder **out,
+                                    struct sooth_error *err)
 {
     enum sooth_status status = load(kb, err);
     if (status != SOOTH_OK)
@@ -172,7 +204,8 @@ enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder *
     return SOOTH_OK;
 }
 
-enum sooth_status kb_page_at(struct sooth_kb *kb, int64_t chunk, size_t offset, size_t *page, char **label, struct sooth_error *err)
+enum sooth_status kb_page_at(struct sooth_kb *kb, int64_t chunk, size_t offset, size_t *page,
+                             char **label, struct sooth_error *err)
 {
     struct store_passage p;
     *page = 0;
@@ -185,7 +218,8 @@ enum sooth_status kb_page_at(struct sooth_kb *kb, int64_t chunk, size_t offset, 
     return store_page_at(kb->store, doc, offset, page, label, err);
 }
 
-enum sooth_status kb_table_header(struct sooth_kb *kb, int64_t chunk, struct buf *out, struct sooth_error *err)
+enum sooth_status kb_table_header(struct sooth_kb *kb, int64_t chunk, struct buf *out,
+                                  struct sooth_error *err)
 {
     struct store_passage p;
     enum sooth_status status = store_passage(kb->store, chunk, &p, err);

@@ -1,10 +1,12 @@
 /* kb_add.c: `add`: files through a short pipeline into the store.
  *
  *   reader thread:  hash file -> unchanged? else parse (in its sandbox)  --queue of 4-->
- *   this thread:    cut, look up vectors, collect passages of several files -> embed together -> one transaction a file
+ *   this thread:    cut, look up vectors, collect passages of several files -> embed together ->
+ * one transaction a file
  *
- * While the cores embed, the next file is already being parsed. Files are reported in order, each after its
- * transaction, so what was reported as added is in the store. What is killed halfway is done by the next run. */
+ * While the cores embed, the next file is already being parsed. Files are reported in order, each
+ * after its transaction, so what was reported as added is in the store. What is killed halfway is
+ * done by the next run. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -48,11 +50,14 @@ struct adding {
 
 const char *sooth_add_status_name(enum sooth_add_status s)
 {
-    static const char *const names[] = { "added", "unchanged", "updated", "no_text", "failed", "skipped" };
+    static const char *const names[] = {"added",   "unchanged", "updated",
+                                        "no_text", "failed",    "skipped"};
     return (unsigned)s < sizeof names / sizeof *names ? names[s] : "unknown";
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static enum sooth_status hash_file(const char *path, struct intake *in)
 {
@@ -63,8 +68,10 @@ static enum sooth_status hash_file(const char *path, struct intake *in)
     char *buffer = fd >= 0 ? mem_alloc(piece) : NULL;
     ssize_t n = -1;
     if (!buffer) {
-        enum sooth_status status = fd >= 0 ? err_nomem(&in->why)
-                                           : err_set(&in->why, errno == ENOENT ? SOOTH_ERR_NOTFOUND : SOOTH_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+        enum sooth_status status =
+            fd >= 0 ? err_nomem(&in->why)
+                    : err_set(&in->why, errno == ENOENT ? SOOTH_ERR_NOTFOUND : SOOTH_ERR_IO,
+                              "cannot open '%s': %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return status;
@@ -104,7 +111,8 @@ static void read_one(struct reader *r, const struct walk_file *f, struct intake 
         in->status = err_set(&in->why, SOOTH_ERR_IO, "cannot open '%s': %s", f->path, f->problem);
     else if (!f->named && !doc_name_known(f->path))
         in->skipped = true;
-    else if ((in->status = hash_file(f->path, in)) == SOOTH_OK && !(in->same = is_known(r->known, in, r->parse_key)))
+    else if ((in->status = hash_file(f->path, in)) == SOOTH_OK &&
+             !(in->same = is_known(r->known, in, r->parse_key)))
         in->status = doc_parse_file(f->path, r->parse, &in->parsed, &in->why);
 }
 
@@ -154,20 +162,33 @@ static void reader_stop(struct reader *r)
     pthread_cond_destroy(&r->changed);
 }
 
-/* --- reporting ------------------------------------------------------------------------------------------------ */
+/* --- reporting
+ * ------------------------------------------------------------------------------------------------
+ */
 
-static void report(struct adding *a, const struct intake *in, enum sooth_add_status status, size_t chunks, size_t pages, const char *error)
+static void report(struct adding *a, const struct intake *in, enum sooth_add_status status,
+                   size_t chunks, size_t pages, const char *error)
 {
     struct sooth_add_totals *t = a->totals;
-    size_t *const counters[] = { &t->added, &t->unchanged, &t->updated, &t->no_text, &t->failed, &t->skipped };
+    size_t *const counters[] = {&t->added,   &t->unchanged, &t->updated,
+                                &t->no_text, &t->failed,    &t->skipped};
     ++*counters[status];
     t->chunks += chunks;
     t->embedded += in->embedded;
     a->done++;
     const struct sooth_added file = {
-        .file = in->file, .doc = in->doc, .status = status, .pages = pages, .chunks = chunks, .embedded = in->embedded,
-        .bytes = in->source_bytes, .encoding = in->parsed.encoding, .error = error, .seconds = clock_seconds() - in->started,
-        .done = a->done, .total = a->total,
+        .file = in->file,
+        .doc = in->doc,
+        .status = status,
+        .pages = pages,
+        .chunks = chunks,
+        .embedded = in->embedded,
+        .bytes = in->source_bytes,
+        .encoding = in->parsed.encoding,
+        .error = error,
+        .seconds = clock_seconds() - in->started,
+        .done = a->done,
+        .total = a->total,
     };
     if (a->o->on_file && !a->o->on_file(a->o->user, &file))
         a->stop = true;
@@ -211,12 +232,15 @@ static enum sooth_status finish_one(struct adding *a, struct intake *in)
     if (in->same)
         return finish_same(a, in);
     struct store_put put;
-    enum sooth_status status = intake_store(a->kb, in, a->o->tags, a->o->n_tags, a->parse_key, false, &put, a->err);
+    enum sooth_status status =
+        intake_store(a->kb, in, a->o->tags, a->o->n_tags, a->parse_key, false, &put, a->err);
     if (status != SOOTH_OK)
         return status;
     const char *warning = in->parsed.warning_count ? in->parsed.warnings[0] : NULL;
     size_t chunks = in->chunks.count;
-    enum sooth_add_status done = put.unchanged ? SOOTH_UNCHANGED : put.updated ? SOOTH_UPDATED : SOOTH_ADDED;
+    enum sooth_add_status done = put.unchanged ? SOOTH_UNCHANGED
+                                 : put.updated ? SOOTH_UPDATED
+                                               : SOOTH_ADDED;
     if (chunks == 0) {
         done = SOOTH_NO_TEXT;
         warning = warning ? warning : "no text found";
@@ -272,7 +296,8 @@ static enum sooth_status group_add(struct adding *a, struct intake *in)
     return SOOTH_OK;
 }
 
-/* --- the two ways in ------------------------------------------------------------------------------------------ */
+/* --- the two ways in
+ * ------------------------------------------------------------------------------------------ */
 
 struct known {
     struct map map;
@@ -309,18 +334,21 @@ static enum sooth_status run_queue(struct adding *a, struct reader *r)
     for (size_t i = 0; i < a->total; i++)
         intake_release(&r->items[i]);
     if (status == SOOTH_OK && a->stop && a->done < a->total)
-        return err_set(a->err, SOOTH_ERR_CANCELLED, "stopped after %zu of %zu files", a->done, a->total);
+        return err_set(a->err, SOOTH_ERR_CANCELLED, "stopped after %zu of %zu files", a->done,
+                       a->total);
     return status;
 }
 
-enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n, const struct sooth_add_options *options,
+enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n,
+                               const struct sooth_add_options *options,
                                struct sooth_add_totals *totals, struct sooth_error *err)
 {
-    const struct sooth_add_options none = { 0 };
+    const struct sooth_add_options none = {0};
     struct sooth_add_totals unused;
-    struct adding a = { .kb = kb, .o = options ? options : &none, .totals = totals ? totals : &unused, .err = err };
-    struct walk walk = { 0 };
-    struct known known = { 0 };
+    struct adding a = {
+        .kb = kb, .o = options ? options : &none, .totals = totals ? totals : &unused, .err = err};
+    struct walk walk = {0};
+    struct known known = {0};
     char parse_key[96];
     double started = clock_seconds();
     memset(a.totals, 0, sizeof *a.totals);
@@ -332,8 +360,8 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
         status = store_docs(kb->store, learn, &known, err);
     if (status == SOOTH_ERR_CANCELLED)
         status = err_nomem(err);
-    const struct doc_options parse = { .encoding = a.o->encoding };
-    struct reader r = { .walk = &walk, .parse = &parse, .parse_key = parse_key, .known = &known.map };
+    const struct doc_options parse = {.encoding = a.o->encoding};
+    struct reader r = {.walk = &walk, .parse = &parse, .parse_key = parse_key, .known = &known.map};
     a.total = walk.files.count;
     r.items = mem_calloc(a.total + 1, sizeof *r.items);
     if (status == SOOTH_OK && !r.items)
@@ -342,7 +370,8 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
         pthread_mutex_init(&r.lock, NULL);
         pthread_cond_init(&r.changed, NULL);
         int code = pthread_create(&r.thread, NULL, reader_main, &r);
-        status = code ? err_set(err, SOOTH_ERR_NOMEM, "cannot start a thread: %s", strerror(code)) : run_queue(&a, &r);
+        status = code ? err_set(err, SOOTH_ERR_NOMEM, "cannot start a thread: %s", strerror(code))
+                      : run_queue(&a, &r);
     }
     mem_free(r.items);
     map_release(&known.map);
@@ -351,13 +380,18 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
     return status;
 }
 
-enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, const void *bytes, size_t len,
-                                     const struct sooth_add_options *options, struct sooth_add_totals *totals, struct sooth_error *err)
+enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, const void *bytes,
+                                     size_t len, const struct sooth_add_options *options,
+                                     struct sooth_add_totals *totals, struct sooth_error *err)
 {
-    const struct sooth_add_options none = { 0 };
+    const struct sooth_add_options none = {0};
     struct sooth_add_totals unused;
-    struct adding a = { .kb = kb, .o = options ? options : &none, .totals = totals ? totals : &unused, .total = 1, .err = err };
-    struct intake in = { .file = name, .doc = name, .source_bytes = len, .started = clock_seconds() };
+    struct adding a = {.kb = kb,
+                       .o = options ? options : &none,
+                       .totals = totals ? totals : &unused,
+                       .total = 1,
+                       .err = err};
+    struct intake in = {.file = name, .doc = name, .source_bytes = len, .started = clock_seconds()};
     struct store_doc_info info;
     char parse_key[96];
     memset(a.totals, 0, sizeof *a.totals);
@@ -366,8 +400,9 @@ enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, cons
     parse_key_of(a.o, parse_key, sizeof parse_key);
     a.parse_key = parse_key;
     sha256_hex(bytes, len, in.hash);
-    in.same = store_find(kb->store, name, &info, NULL) == SOOTH_OK && strcmp(info.hash, in.hash) == 0 && strcmp(info.parse, parse_key) == 0;
-    const struct doc_options parse = { .encoding = a.o->encoding };
+    in.same = store_find(kb->store, name, &info, NULL) == SOOTH_OK &&
+              strcmp(info.hash, in.hash) == 0 && strcmp(info.parse, parse_key) == 0;
+    const struct doc_options parse = {.encoding = a.o->encoding};
     if (!in.same)
         in.status = doc_parse_bytes(name, bytes, len, &parse, &in.parsed, &in.why);
     enum sooth_status status = group_add(&a, &in);

@@ -1,7 +1,9 @@
-/* kb_ingest.c: one document from parsed text to rows: cut, find the vectors that exist, embed the rest, store.
+/* kb_ingest.c: one document from parsed text to rows: cut, find the vectors that exist, embed the
+ * rest, store.
  *
- * Passages are embedded in batches that reach across documents, so that many small files keep the cores as busy as one
- * big one. A passage whose context was embedded before, in this document or another, is never embedded again. */
+ * Passages are embedded in batches that reach across documents, so that many small files keep the
+ * cores as busy as one big one. A passage whose context was embedded before, in this document or
+ * another, is never embedded again. */
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
@@ -22,10 +24,12 @@ void intake_release(struct intake *in)
     in->missing = 0;
 }
 
-enum sooth_status intake_prepare(struct sooth_kb *kb, const struct embedder *e, struct intake *in, struct sooth_error *err)
+enum sooth_status intake_prepare(struct sooth_kb *kb, const struct embedder *e, struct intake *in,
+                                 struct sooth_error *err)
 {
     size_t tokens = store_embedder(kb->store)->chunk_tokens, packed = vector_packed(e->dim);
-    enum sooth_status status = chunk_document(&in->parsed, e, tokens, kb_overlap(tokens), &in->chunks, err);
+    enum sooth_status status =
+        chunk_document(&in->parsed, e, tokens, kb_overlap(tokens), &in->chunks, err);
     if (status != SOOTH_OK)
         return status;
     in->vectors = mem_array(in->chunks.count + 1, packed);
@@ -52,14 +56,19 @@ struct batch {
     float *out;
 };
 
-static enum sooth_status batch_run(const struct embedder *e, struct batch *b, struct sooth_error *err)
+static enum sooth_status batch_run(const struct embedder *e, struct batch *b,
+                                   struct sooth_error *err)
 {
     size_t packed = vector_packed(e->dim);
-    enum sooth_status status = b->n ? e->embed(e, false, b->texts, b->lens, b->n, b->out, err) : SOOTH_OK;
+    enum sooth_status status = b->n ? e->embed(e, false, b->texts, b->lens, b->n, b->out, err)
+                                    : SOOTH_OK;
     for (size_t i = 0; i < b->n && status == SOOTH_OK; i++) {
         struct intake *in = b->in[i];
         if (!vector_pack(b->out + i * e->dim, e->dim, in->vectors + b->at[i] * packed))
-            return err_set(err, SOOTH_ERR_INTERNAL, "the embedder '%s' made a vector that is not a number for a passage of '%s'", e->name, in->file);
+            return err_set(
+                err, SOOTH_ERR_INTERNAL,
+                "the embedder '%s' made a vector that is not a number for a passage of '%s'",
+                e->name, in->file);
         in->ready[b->at[i]] = true;
         in->missing--;
         in->embedded++;
@@ -68,8 +77,9 @@ static enum sooth_status batch_run(const struct embedder *e, struct batch *b, st
     return status;
 }
 
-static enum sooth_status embed_one(const struct embedder *e, struct intake *in, struct batch *b, sooth_add_progress_fn *progress,
-                                   void *user, struct sooth_error *err)
+static enum sooth_status embed_one(const struct embedder *e, struct intake *in, struct batch *b,
+                                   sooth_add_progress_fn *progress, void *user,
+                                   struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_OK;
     size_t total = in->missing + in->embedded;
@@ -84,13 +94,14 @@ static enum sooth_status embed_one(const struct embedder *e, struct intake *in, 
             continue;
         status = batch_run(e, b, err);
         if (status == SOOTH_OK && progress && !progress(user, in->file, in->embedded, total))
-            status = err_set(err, SOOTH_ERR_CANCELLED, "stopped while '%s' was being embedded", in->file);
+            status = err_set(err, SOOTH_ERR_CANCELLED, "stopped while '%s' was being embedded",
+                             in->file);
     }
     return status;
 }
 
-enum sooth_status intake_embed(const struct embedder *e, struct intake *const *in, size_t n, sooth_add_progress_fn *progress, void *user,
-                               struct sooth_error *err)
+enum sooth_status intake_embed(const struct embedder *e, struct intake *const *in, size_t n,
+                               sooth_add_progress_fn *progress, void *user, struct sooth_error *err)
 {
     struct batch *b = mem_calloc(1, sizeof *b);
     float *out = mem_array(BATCH * e->dim, sizeof *out);
@@ -110,12 +121,13 @@ static struct store_page *pages_of(const struct document *d)
 {
     struct store_page *pages = mem_array(d->page_count + 1, sizeof *pages);
     for (size_t i = 0; pages && i < d->page_count; i++)
-        pages[i] = (struct store_page){ d->pages[i].start, d->pages[i].end, d->pages[i].label };
+        pages[i] = (struct store_page){d->pages[i].start, d->pages[i].end, d->pages[i].label};
     return pages;
 }
 
-enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const struct sooth_tag *tags, size_t n_tags, const char *parse,
-                               bool force, struct store_put *result, struct sooth_error *err)
+enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const struct sooth_tag *tags,
+                               size_t n_tags, const char *parse, bool force,
+                               struct store_put *result, struct sooth_error *err)
 {
     const struct document *d = &in->parsed;
     struct buf blocks = BUF_INIT;
@@ -129,18 +141,33 @@ enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const str
     for (size_t i = 0; i < in->chunks.count; i++)
         in->chunks.items[i].vector = in->vectors + i * packed;
     const struct store_document sd = {
-        .doc = in->doc, .hash = in->hash, .parse = parse, .title = d->title, .context_title = in->chunks.title, .format = d->format,
-        .encoding = d->encoding, .tags = tags, .n_tags = n_tags, .text = d->text ? d->text : "", .text_len = d->text_len,
-        .source_bytes = in->source_bytes, .pages = pages, .n_pages = d->page_count, .blocks = blocks.data, .blocks_len = blocks.len,
+        .doc = in->doc,
+        .hash = in->hash,
+        .parse = parse,
+        .title = d->title,
+        .context_title = in->chunks.title,
+        .format = d->format,
+        .encoding = d->encoding,
+        .tags = tags,
+        .n_tags = n_tags,
+        .text = d->text ? d->text : "",
+        .text_len = d->text_len,
+        .source_bytes = in->source_bytes,
+        .pages = pages,
+        .n_pages = d->page_count,
+        .blocks = blocks.data,
+        .blocks_len = blocks.len,
         .note = d->warning_count ? d->warnings[0] : NULL,
     };
-    enum sooth_status status = store_put(kb->store, &sd, in->chunks.items, in->chunks.count, force, result, err);
+    enum sooth_status status =
+        store_put(kb->store, &sd, in->chunks.items, in->chunks.count, force, result, err);
     mem_free(pages);
     buf_release(&blocks);
     return status;
 }
 
-/* --- embedding everything again ------------------------------------------------------------------------------- */
+/* --- embedding everything again
+ * ------------------------------------------------------------------------------- */
 
 struct docs {
     VEC(char *) names;
@@ -150,12 +177,17 @@ static bool list_doc(void *user, const struct store_doc_info *d)
 {
     struct docs *l = user;
     char *name = mem_strdup(d->doc);
-    return name && vec_push(&l->names, name);
+    if (name && vec_push(&l->names, name))
+        return true;
+    mem_free(name);
+    return false;
 }
 
-/* The stored parts of a document as if it had just been parsed. Strings are the caller's arena's. */
-static enum sooth_status document_load(struct store *s, const char *name, struct arena *a, struct document *d, struct intake *in,
-                                       char **tags, char **parse, struct sooth_error *err)
+/* The stored parts of a document as if it had just been parsed. Strings are the caller's arena's.
+ */
+static enum sooth_status document_load(struct store *s, const char *name, struct arena *a,
+                                       struct document *d, struct intake *in, char **tags,
+                                       char **parse, struct sooth_error *err)
 {
     struct store_doc_info info;
     struct buf blocks = BUF_INIT, text = BUF_INIT;
@@ -182,12 +214,14 @@ static enum sooth_status document_load(struct store *s, const char *name, struct
         d->text = text.len ? buf_take(&text) : mem_strdup("");
         d->pages = mem_calloc(n_pages + 1, sizeof *d->pages);
         for (size_t i = 0; d->pages && i < n_pages; i++)
-            d->pages[i] = (struct doc_page){ .start = pages[i].start, .end = pages[i].end, .label = mem_strdup(pages[i].label) };
+            d->pages[i] = (struct doc_page){
+                .start = pages[i].start, .end = pages[i].end, .label = mem_strdup(pages[i].label)};
         d->page_count = d->pages ? n_pages : 0;
         if (!d->text || !d->pages || a->failed)
             status = err_nomem(err);
         else if (!doc_unpack(blocks.data, blocks.len, len, d))
-            status = err_set(err, SOOTH_ERR_FORMAT, "the stored structure of '%s' is damaged", name);
+            status =
+                err_set(err, SOOTH_ERR_FORMAT, "the stored structure of '%s' is damaged", name);
     }
     store_pages_free(pages, n_pages);
     buf_release(&blocks);
@@ -195,7 +229,8 @@ static enum sooth_status document_load(struct store *s, const char *name, struct
     return status;
 }
 
-static enum sooth_status tags_parse(struct arena *a, const char *json_text, struct sooth_tag **out, size_t *n, struct sooth_error *err)
+static enum sooth_status tags_parse(struct arena *a, const char *json_text, struct sooth_tag **out,
+                                    size_t *n, struct sooth_error *err)
 {
     const struct json *tags = json_parse(a, json_text, strlen(json_text), 0, NULL, err);
     *n = 0;
@@ -203,19 +238,21 @@ static enum sooth_status tags_parse(struct arena *a, const char *json_text, stru
     if (!*out)
         return err_nomem(err);
     for (const struct json *t = tags->child; t; t = t->next)
-        (*out)[(*n)++] = (struct sooth_tag){ t->key, t->text };
+        (*out)[(*n)++] = (struct sooth_tag){t->key, t->text};
     return SOOTH_OK;
 }
 
-static enum sooth_status reembed_one(struct sooth_kb *kb, const struct embedder *e, const char *name, struct sooth_error *err)
+static enum sooth_status reembed_one(struct sooth_kb *kb, const struct embedder *e,
+                                     const char *name, struct sooth_error *err)
 {
     struct arena a;
-    struct intake in = { .file = name, .doc = name }, *list[] = { &in };
+    struct intake in = {.file = name, .doc = name}, *list[] = {&in};
     char *tags_text, *parse;
     struct sooth_tag *tags;
     size_t n_tags, tokens = store_embedder(kb->store)->chunk_tokens, packed = vector_packed(e->dim);
     arena_init(&a, 0);
-    enum sooth_status status = document_load(kb->store, name, &a, &in.parsed, &in, &tags_text, &parse, err);
+    enum sooth_status status =
+        document_load(kb->store, name, &a, &in.parsed, &in, &tags_text, &parse, err);
     if (status == SOOTH_OK)
         status = tags_parse(&a, tags_text, &tags, &n_tags, err);
     if (status == SOOTH_OK)
@@ -224,7 +261,8 @@ static enum sooth_status reembed_one(struct sooth_kb *kb, const struct embedder 
         in.missing = in.chunks.count;
         in.vectors = mem_array(in.chunks.count + 1, packed);
         in.ready = mem_calloc(in.chunks.count + 1, sizeof *in.ready);
-        status = in.vectors && in.ready ? intake_embed(e, list, 1, NULL, NULL, err) : err_nomem(err);
+        status = in.vectors && in.ready ? intake_embed(e, list, 1, NULL, NULL, err)
+                                        : err_nomem(err);
     }
     if (status == SOOTH_OK)
         status = intake_store(kb, &in, tags, n_tags, parse, true, NULL, err);
@@ -233,11 +271,11 @@ static enum sooth_status reembed_one(struct sooth_kb *kb, const struct embedder 
     return status;
 }
 
-/* One transaction for everything: readers see the old vectors until the new ones are all there, and a failure
- * leaves the store as it was. */
+/* One transaction for everything: readers see the old vectors until the new ones are all there, and
+ * a failure leaves the store as it was. */
 enum sooth_status kb_reembed(struct sooth_kb *kb, const struct embedder *e, struct sooth_error *err)
 {
-    struct docs docs = { 0 };
+    struct docs docs = {0};
     enum sooth_status status = store_write_begin(kb->store, err);
     if (status != SOOTH_OK)
         return status;

@@ -1,27 +1,31 @@
 /* kb_search.c: from a question to ranked passages.
  *
- *   question -+-> aligned vectors, best `deep` --+-> RRF -> candidates -> evidence -> late interaction over 24 -> k windows
+ *   question -+-> aligned vectors, best `deep` --+-> RRF -> candidates -> evidence -> late
+ * interaction over 24 -> k windows
  *             +-> BM25,            best `deep` --+
  *
- * Passages are small, because one vector tells little about much text; what comes back is a passage with its
- * neighbours, because an answer often stands in the next sentence.
+ * Passages are small, because one vector tells little about much text; what comes back is a passage
+ * with its neighbours, because an answer often stands in the next sentence.
  *
- * Fusion by ranks decides who is a candidate; how good a candidate is depends on how much evidence there is, which
- * ranks forget: a question in one language finds nothing but noise by words in documents of the other, and the noise
- * has a rank 1 too. So candidates are ordered by
- *     evidence = aligned cosine (align.c) + BM25 / its ceiling  [+ RERANK_WEIGHT * late interaction]
- * whose parts are near 0 when they say nothing. The mode "vector" ranks by the store's metric alone, "text" by BM25.
+ * Fusion by ranks decides who is a candidate; how good a candidate is depends on how much evidence
+ * there is, which ranks forget: a question in one language finds nothing but noise by words in
+ * documents of the other, and the noise has a rank 1 too. So candidates are ordered by evidence =
+ * aligned cosine (align.c) + BM25 / its ceiling  [+ RERANK_WEIGHT * late interaction] whose parts
+ * are near 0 when they say nothing. The mode "vector" ranks by the store's metric alone, "text" by
+ * BM25.
  *
- * Three numbers, each bounded: candidates (what fusion ranked), reranked (what late interaction read), k (what comes
- * back). Everything is read in one transaction: a search sees the store at one moment.
+ * Three numbers, each bounded: candidates (what fusion ranked), reranked (what late interaction
+ * read), k (what comes back). Everything is read in one transaction: a search sees the store at one
+ * moment.
  *
- * `score` is the store's similarity (vector.c), whatever the mode ranked by. In hybrid mode, where a passage may be
- * first for its words, a passage shows the best similarity from its own rank on down, so that scores never rise down
- * the list and never exceed a similarity that was measured; vector_score has the passage's own. In text mode the score
- * is the BM25 score divided by its ceiling: the share of the question's weight that the passage covers.
+ * `score` is the store's similarity (vector.c), whatever the mode ranked by. In hybrid mode, where
+ * a passage may be first for its words, a passage shows the best similarity from its own rank on
+ * down, so that scores never rise down the list and never exceed a similarity that was measured;
+ * vector_score has the passage's own. In text mode the score is the BM25 score divided by its
+ * ceiling: the share of the question's weight that the passage covers.
  *
- * Passages of identical text (the same file twice) are one hit; its `also` names the other documents. A passage that
- * an earlier window shows is not shown again. */
+ * Passages of identical text (the same file twice) are one hit; its `also` names the other
+ * documents. A passage that an earlier window shows is not shown again. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +37,13 @@
 
 enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
 enum { WINDOW_BYTES = 1800, WINDOW_PASSAGES = 5 }; /* a hit and its neighbours */
-#define TEXT_WEIGHT 1.0   /* of BM25 / ceiling beside the aligned cosine */
-#define RERANK_WEIGHT 0.5 /* of late interaction */
+#define TEXT_WEIGHT 1.0                            /* of BM25 / ceiling beside the aligned cosine */
+#define RERANK_WEIGHT 0.5                          /* of late interaction */
 
 struct candidate {
     uint32_t slot;
-    double order;                       /* what the list is sorted by */
-    double vector, text, rerank;        /* NAN where the stage did not see it */
+    double order;                /* what the list is sorted by */
+    double vector, text, rerank; /* NAN where the stage did not see it */
     uint32_t vector_rank, text_rank;
 };
 
@@ -49,7 +53,7 @@ struct search {
     const char *query;
     size_t query_len, k, deep;
     const struct embedder *e;
-    float *vector;                      /* of the question; NULL in text mode */
+    float *vector; /* of the question; NULL in text mode */
     const struct snapshot *v;
     unsigned char *allow;
     struct candidate *list;
@@ -60,7 +64,8 @@ struct search {
 
 void sooth_search_options_init(struct sooth_search_options *o)
 {
-    *o = (struct sooth_search_options){ .mode = SOOTH_SEARCH_HYBRID, .min_score = -INFINITY, .rerank = true, .windows = true };
+    *o = (struct sooth_search_options){
+        .mode = SOOTH_SEARCH_HYBRID, .min_score = -INFINITY, .rerank = true, .windows = true};
 }
 
 static int by_order(const void *a, const void *b)
@@ -74,22 +79,29 @@ static int by_order(const void *a, const void *b)
 static enum sooth_status embed_query(struct search *s)
 {
     s->vector = mem_array(s->e->dim, sizeof *s->vector);
-    return s->vector ? s->e->embed(s->e, true, &s->query, &s->query_len, 1, s->vector, s->err) : err_nomem(s->err);
+    return s->vector ? s->e->embed(s->e, true, &s->query, &s->query_len, 1, s->vector, s->err)
+                     : err_nomem(s->err);
 }
 
-/* --- stages --------------------------------------------------------------------------------------------------- */
+/* --- stages
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-static enum sooth_status run_lists(struct search *s, struct scored *by_vector, size_t *n_vector, struct scored *by_text, size_t *n_text)
+static enum sooth_status run_lists(struct search *s, struct scored *by_vector, size_t *n_vector,
+                                   struct scored *by_text, size_t *n_text)
 {
     struct store *st = s->kb->store;
     enum sooth_status status = SOOTH_OK;
     *n_vector = *n_text = 0;
     if (s->o->mode == SOOTH_SEARCH_HYBRID)
-        status = aligned_search(st, s->v, s->vector, script_of(s->query, s->query_len), s->allow, s->deep, by_vector, n_vector, s->err);
+        status = aligned_search(st, s->v, s->vector, script_of(s->query, s->query_len), s->allow,
+                                s->deep, by_vector, n_vector, s->err);
     else if (s->o->mode == SOOTH_SEARCH_VECTOR)
-        status = vector_search(st, s->v, s->kb->metric, s->vector, s->allow, s->deep, by_vector, n_vector, s->err);
+        status = vector_search(st, s->v, s->kb->metric, s->vector, s->allow, s->deep, by_vector,
+                               n_vector, s->err);
     if (status == SOOTH_OK && s->o->mode != SOOTH_SEARCH_VECTOR)
-        status = text_search(st, s->v, BM25_DEFAULT, s->query, s->query_len, s->allow, s->deep, by_text, n_text, &s->ceiling, s->err);
+        status = text_search(st, s->v, BM25_DEFAULT, s->query, s->query_len, s->allow, s->deep,
+                             by_text, n_text, &s->ceiling, s->err);
     return status;
 }
 
@@ -97,18 +109,22 @@ static enum sooth_status run_lists(struct search *s, struct scored *by_vector, s
 static enum sooth_status measure(struct search *s)
 {
     uint32_t *slots = mem_array(s->n + 1, sizeof *slots);
-    double *plain = mem_array(s->n + 1, sizeof *plain), *aligned = mem_array(s->n + 1, sizeof *aligned);
+    double *plain = mem_array(s->n + 1, sizeof *plain),
+           *aligned = mem_array(s->n + 1, sizeof *aligned);
     enum sooth_status status = slots && plain && aligned ? SOOTH_OK : err_nomem(s->err);
     for (size_t i = 0; i < s->n && slots; i++)
         slots[i] = s->list[i].slot;
     if (status == SOOTH_OK)
-        status = vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, slots, s->n, plain, s->err);
+        status =
+            vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, slots, s->n, plain, s->err);
     if (status == SOOTH_OK)
-        status = aligned_scores(s->kb->store, s->v, s->vector, script_of(s->query, s->query_len), slots, s->n, aligned, s->err);
+        status = aligned_scores(s->kb->store, s->v, s->vector, script_of(s->query, s->query_len),
+                                slots, s->n, aligned, s->err);
     for (size_t i = 0; i < s->n && status == SOOTH_OK; i++) {
         struct candidate *c = &s->list[i];
         c->vector = plain[i];
-        c->order = (isnan(aligned[i]) ? 0 : aligned[i]) + TEXT_WEIGHT * (isnan(c->text) ? 0 : c->text);
+        c->order =
+            (isnan(aligned[i]) ? 0 : aligned[i]) + TEXT_WEIGHT * (isnan(c->text) ? 0 : c->text);
     }
     mem_free(slots);
     mem_free(plain);
@@ -116,13 +132,14 @@ static enum sooth_status measure(struct search *s)
     return status;
 }
 
-static enum sooth_status fill_list(struct search *s, const struct scored *by_vector, const struct scored *by_text, const struct fused *fused)
+static enum sooth_status fill_list(struct search *s, const struct scored *by_vector,
+                                   const struct scored *by_text, const struct fused *fused)
 {
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < s->n; i++) {
         const struct fused *f = &fused[i];
         struct candidate *c = &s->list[i];
-        *c = (struct candidate){ f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1] };
+        *c = (struct candidate){f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1]};
         if (s->o->mode == SOOTH_SEARCH_VECTOR)
             c->vector = by_vector[f->rank[0] - 1].score;
         if (f->rank[1])
@@ -139,10 +156,12 @@ static enum sooth_status fill_list(struct search *s, const struct scored *by_vec
 static enum sooth_status gather(struct search *s)
 {
     size_t n_vector, n_text, deep = s->deep;
-    struct scored *by_vector = mem_array(deep, sizeof *by_vector), *by_text = mem_array(deep, sizeof *by_text);
+    struct scored *by_vector = mem_array(deep, sizeof *by_vector),
+                  *by_text = mem_array(deep, sizeof *by_text);
     struct fused *fused = mem_array(2 * deep, sizeof *fused);
     s->list = mem_array(2 * deep, sizeof *s->list);
-    enum sooth_status status = by_vector && by_text && fused && s->list ? SOOTH_OK : err_nomem(s->err);
+    enum sooth_status status = by_vector && by_text && fused && s->list ? SOOTH_OK
+                                                                        : err_nomem(s->err);
     if (status == SOOTH_OK)
         status = run_lists(s, by_vector, &n_vector, by_text, &n_text);
     if (status == SOOTH_OK) {
@@ -165,7 +184,8 @@ static enum sooth_status rerank(struct search *s)
     float scores[RERANK_MAX];
     enum sooth_status status = SOOTH_OK;
     for (; have < n && status == SOOTH_OK; have += status == SOOTH_OK) {
-        status = store_passage(s->kb->store, s->v->chunk[s->list[have].slot], &passages[have], s->err);
+        status =
+            store_passage(s->kb->store, s->v->chunk[s->list[have].slot], &passages[have], s->err);
         if (status == SOOTH_OK) {
             texts[have] = passages[have].text;
             lens[have] = strlen(texts[have]);
@@ -186,7 +206,9 @@ static enum sooth_status rerank(struct search *s)
     return SOOTH_OK;
 }
 
-/* --- hits ----------------------------------------------------------------------------------------------------- */
+/* --- hits
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static double score_of(const struct search *s, size_t i)
 {
@@ -210,12 +232,26 @@ static bool also_add(struct sooth_hit *h, const char *doc)
     return h->also[h->n_also++] != NULL;
 }
 
-static void hit_take(struct sooth_hit *h, const struct candidate *c, struct store_passage *p, size_t rank, double score)
+static void hit_take(struct sooth_hit *h, const struct candidate *c, struct store_passage *p,
+                     size_t rank, double score)
 {
     *h = (struct sooth_hit){
-        .rank = rank, .score = score, .vector_score = c->vector, .text_score = c->text, .rerank_score = c->rerank,
-        .vector_rank = c->vector_rank, .text_rank = c->text_rank, .chunk = p->id, .doc = p->doc, .title = p->title,
-        .heading = p->heading, .page = p->page, .page_label = p->page_label, .start = p->start, .end = p->end, .text = p->text,
+        .rank = rank,
+        .score = score,
+        .vector_score = c->vector,
+        .text_score = c->text,
+        .rerank_score = c->rerank,
+        .vector_rank = c->vector_rank,
+        .text_rank = c->text_rank,
+        .chunk = p->id,
+        .doc = p->doc,
+        .title = p->title,
+        .heading = p->heading,
+        .page = p->page,
+        .page_label = p->page_label,
+        .start = p->start,
+        .end = p->end,
+        .text = p->text,
     };
     memset(p, 0, sizeof *p); /* the strings are the hit's now */
 }
@@ -236,7 +272,7 @@ static uint64_t text_hash(const struct store_passage *p)
 
 static bool shown_add(struct showing *all, uint64_t text, size_t hit)
 {
-    return vec_push(&all->list, ((struct shown){ text, hit }));
+    return vec_push(&all->list, ((struct shown){text, hit}));
 }
 
 static const struct shown *shown_find(const struct showing *all, uint64_t text)
@@ -254,15 +290,16 @@ struct window {
 };
 
 /* Takes the next slot behind, or before, when the window stays within its bytes. */
-static enum sooth_status window_take(struct search *s, struct window *w, uint32_t slot, bool back, struct showing *all, size_t hit,
-                                     bool *taken)
+static enum sooth_status window_take(struct search *s, struct window *w, uint32_t slot, bool back,
+                                     struct showing *all, size_t hit, bool *taken)
 {
     const struct snapshot *v = s->v;
     const struct snapshot_doc *d = &v->docs[v->doc[slot]];
     uint32_t next = back ? w->from - 1 : w->to + 1;
     struct store_passage p;
     *taken = false;
-    if ((back && w->from == d->first) || (!back && next >= d->first + d->count) || v->page[next] != v->page[slot])
+    if ((back && w->from == d->first) || (!back && next >= d->first + d->count) ||
+        v->page[next] != v->page[slot])
         return SOOTH_OK;
     enum sooth_status status = store_passage(s->kb->store, v->chunk[next], &p, s->err);
     if (status != SOOTH_OK)
@@ -281,13 +318,16 @@ static enum sooth_status window_take(struct search *s, struct window *w, uint32_
 }
 
 /* Joins neighbours to the last hit: two behind, then one before, and so on, as bytes allow. */
-static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hits *out, int64_t doc_id, struct showing *all)
+static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hits *out,
+                               int64_t doc_id, struct showing *all)
 {
     struct sooth_hit *h = &out->items[out->count - 1];
-    struct window w = { slot, slot, h->start, h->end };
-    bool open[2] = { true, true }; /* behind, before */
+    struct window w = {slot, slot, h->start, h->end};
+    bool open[2] = {true, true}; /* behind, before */
     enum sooth_status status = SOOTH_OK;
-    for (unsigned turn = 0; status == SOOTH_OK && (open[0] || open[1]) && w.to - w.from + 1 < WINDOW_PASSAGES; turn++) {
+    for (unsigned turn = 0;
+         status == SOOTH_OK && (open[0] || open[1]) && w.to - w.from + 1 < WINDOW_PASSAGES;
+         turn++) {
         bool back = turn % 3 == 2 ? open[1] : !open[0];
         status = window_take(s, &w, slot, back, all, out->count - 1, &open[back]);
     }
@@ -305,8 +345,10 @@ static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hit
     return status;
 }
 
-/* One candidate: a new hit, or another source of one that shows its text already. *full: there was no room. */
-static enum sooth_status hit_offer(struct search *s, struct sooth_hits *out, size_t i, double score, struct showing *all, bool *full)
+/* One candidate: a new hit, or another source of one that shows its text already. *full: there was
+ * no room. */
+static enum sooth_status hit_offer(struct search *s, struct sooth_hits *out, size_t i, double score,
+                                   struct showing *all, bool *full)
 {
     struct store_passage p;
     uint32_t slot = s->list[i].slot;
@@ -332,7 +374,7 @@ static enum sooth_status hit_offer(struct search *s, struct sooth_hits *out, siz
 static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
 {
     double *scores = mem_array(s->n + 1, sizeof *scores);
-    struct showing all = { 0 };
+    struct showing all = {0};
     bool full = false;
     out->items = mem_calloc((s->k < s->n ? s->k : s->n) + 1, sizeof *out->items);
     enum sooth_status status = scores && out->items ? SOOTH_OK : err_nomem(s->err);
@@ -359,7 +401,9 @@ static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
     if (s->v->n == 0)
         return SOOTH_OK;
     if (s->vector && s->v->dim != s->e->dim)
-        return err_set(s->err, SOOTH_ERR_ARG, "knowledge base '%s' was embedded anew by another program: open it again", store_path(s->kb->store));
+        return err_set(s->err, SOOTH_ERR_ARG,
+                       "knowledge base '%s' was embedded anew by another program: open it again",
+                       store_path(s->kb->store));
     if (s->o->filter && *s->o->filter) {
         s->allow = mem_calloc(s->v->n, 1);
         status = s->allow ? filter_apply(s->o->filter, s->v, s->allow, s->err) : err_nomem(s->err);
@@ -371,19 +415,28 @@ static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
     return status == SOOTH_OK ? make_hits(s, out) : status;
 }
 
-enum sooth_status sooth_search(struct sooth_kb *kb, const char *query, const struct sooth_search_options *options,
-                               struct sooth_hits *out, struct sooth_error *err)
+enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
+                               const struct sooth_search_options *options, struct sooth_hits *out,
+                               struct sooth_error *err)
 {
     struct sooth_search_options standard;
     sooth_search_options_init(&standard);
-    struct search s = { .kb = kb, .o = options ? options : &standard, .query = query, .query_len = strlen(query), .err = err };
+    struct search s = {.kb = kb,
+                       .o = options ? options : &standard,
+                       .query = query,
+                       .query_len = strlen(query),
+                       .err = err};
     double started = clock_seconds();
     memset(out, 0, sizeof *out);
     s.k = s.o->k == 0 ? K_DEFAULT : s.o->k < K_MAX ? s.o->k : K_MAX;
     if (query[strspn(query, " \t\r\n")] == '\0')
         return SOOTH_OK;
-    enum sooth_status status = SOOTH_OK;
-    if (s.o->mode != SOOTH_SEARCH_TEXT && store_embedder(kb->store)->fingerprint) {
+    /* The question is embedded before the transaction, so as not to hold it; whose embedder, the
+     * store says. */
+    enum sooth_status status = store_snapshot(kb->store, false, &s.v, err);
+    if (status != SOOTH_OK || s.v->n == 0)
+        return status;
+    if (s.o->mode != SOOTH_SEARCH_TEXT) {
         status = kb_embedder(kb, &s.e, err);
         if (status == SOOTH_OK)
             status = embed_query(&s);

@@ -1,8 +1,8 @@
 /* kb_walk.c: which files `add PATH...` means, and what each is called in the knowledge base.
  *
- * A file's identity is its real absolute path, so that the same file reached by another way is the same document and
- * two files of one name in two folders are two. Directories are walked in sorted order; hidden entries, links to directories and
- * the knowledge base itself are left out. */
+ * A file's identity is its real absolute path, so that the same file reached by another way is the
+ * same document and two files of one name in two folders are two. Directories are walked in sorted
+ * order; hidden entries, links to directories and the knowledge base itself are left out. */
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -58,7 +58,8 @@ char *walk_identity(const char *path)
     }
     struct buf b = BUF_INIT; /* gone by now: the folder may still be there */
     const char *slash = strrchr(path, '/');
-    char *parent = slash && slash > path ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(slash ? "/" : ".");
+    char *parent = slash && slash > path ? mem_strndup(path, (size_t)(slash - path))
+                                         : mem_strdup(slash ? "/" : ".");
     real = parent ? realpath(parent, NULL) : NULL;
     char cwd[PATH_MAX];
     if (real)
@@ -86,7 +87,7 @@ static bool any_match(const char *const *globs, size_t n, const char *path)
 
 static void add_file(struct walker *w, const char *path, const char *problem, bool named)
 {
-    struct walk_file f = { mem_strdup(path), walk_identity(path), mem_strdup(problem), named };
+    struct walk_file f = {mem_strdup(path), walk_identity(path), mem_strdup(problem), named};
     if (!f.path || !f.doc || (problem && !f.problem) || !vec_push(&w->out->files, f)) {
         w->failed = true;
         mem_free(f.path);
@@ -118,7 +119,8 @@ static void walk_dir(struct walker *w, const char *path, int depth)
     size_t len = strlen(path);
     for (int i = 0; i < n; i++) {
         struct buf child = BUF_INIT;
-        if (buf_printf(&child, "%s%s%s", path, len > 0 && path[len - 1] == '/' ? "" : "/", entries[i]->d_name))
+        if (buf_printf(&child, "%s%s%s", path, len > 0 && path[len - 1] == '/' ? "" : "/",
+                       entries[i]->d_name))
             walk_entry(w, child.data, false, depth + 1);
         else
             w->failed = true;
@@ -151,10 +153,10 @@ static void walk_entry(struct walker *w, const char *path, bool named, int depth
     }
 }
 
-enum sooth_status walk_paths(const char *const *paths, size_t n, const struct sooth_add_options *o, const char *kb_dir,
-                             struct walk *out, struct sooth_error *err)
+enum sooth_status walk_paths(const char *const *paths, size_t n, const struct sooth_add_options *o,
+                             const char *kb_dir, struct walk *out, struct sooth_error *err)
 {
-    struct walker w = { .o = o, .out = out };
+    struct walker w = {.o = o, .out = out};
     struct stat st;
     w.have_kb = stat(kb_dir, &st) == 0;
     if (w.have_kb) {

@@ -1,4 +1,5 @@
-/* kbase.h: what the files of this folder share about an open knowledge base and a file on its way in. */
+/* kbase.h: what the files of this folder share about an open knowledge base and a file on its way
+ * in. */
 #ifndef RETRIEVE_KBASE_H
 #define RETRIEVE_KBASE_H
 #include "core/base/map.h"
@@ -11,56 +12,63 @@ struct sooth_kb {
     char *wanted;              /* the embedder asked for, or NULL */
     enum metric metric;
     bool metric_asked;
-    size_t chunk_tokens;       /* asked for; 0 = the embedder's own good size */
+    size_t chunk_tokens; /* asked for; 0 = the embedder's own good size */
     unsigned threads;
 };
 
 /* The embedder, made the store's if it has none yet. For writers. */
-enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder **out, struct sooth_error *err);
-enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace, struct sooth_error *err);
+enum sooth_status kb_embedder_claim(struct sooth_kb *kb, const struct embedder **out,
+                                    struct sooth_error *err);
+enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace,
+                                    struct sooth_error *err);
 size_t kb_overlap(size_t tokens);
 
 /* --- kb_walk.c --- */
 struct walk_file {
-    char *path;      /* as given, or found below what was given */
-    char *doc;       /* identity */
-    char *problem;   /* why it cannot be read; NULL = go on */
-    bool named;      /* given by name, not found in a directory: tried whatever its name */
+    char *path;    /* as given, or found below what was given */
+    char *doc;     /* identity */
+    char *problem; /* why it cannot be read; NULL = go on */
+    bool named;    /* given by name, not found in a directory: tried whatever its name */
 };
 struct walk {
     VEC(struct walk_file) files;
 };
 /* Collects files; what is missing or unreadable is listed with its problem. */
-enum sooth_status walk_paths(const char *const *paths, size_t n, const struct sooth_add_options *o, const char *kb_dir,
-                             struct walk *out, struct sooth_error *err);
+enum sooth_status walk_paths(const char *const *paths, size_t n, const struct sooth_add_options *o,
+                             const char *kb_dir, struct walk *out, struct sooth_error *err);
 void walk_release(struct walk *w);
-/* Absolute, without ".", ".." and double slashes; links are followed as far as they exist. Caller frees. */
+/* Absolute, without ".", ".." and double slashes; links are followed as far as they exist. Caller
+ * frees. */
 char *walk_identity(const char *path);
 
 /* --- kb_ingest.c: one file from bytes to rows --- */
 struct intake {
-    const char *file, *doc;    /* borrowed */
+    const char *file, *doc; /* borrowed */
     char hash[65];
     size_t source_bytes;
-    bool same;                 /* the store has these very bytes already */
+    bool same; /* the store has these very bytes already */
     bool skipped;
     struct document parsed;
-    enum sooth_status status;  /* of reading and parsing */
+    enum sooth_status status; /* of reading and parsing */
     struct sooth_error why;
     struct chunks chunks;
-    unsigned char *vectors;    /* [chunks.count, vector_packed]; NULL before */
-    bool *ready;               /* [chunks.count] has its vector */
-    size_t missing;            /* passages still to embed */
+    unsigned char *vectors; /* [chunks.count, vector_packed]; NULL before */
+    bool *ready;            /* [chunks.count] has its vector */
+    size_t missing;         /* passages still to embed */
     size_t embedded;
     double started;
 };
 /* Cuts, and finds the vectors the store has already. */
-enum sooth_status intake_prepare(struct sooth_kb *kb, const struct embedder *e, struct intake *in, struct sooth_error *err);
+enum sooth_status intake_prepare(struct sooth_kb *kb, const struct embedder *e, struct intake *in,
+                                 struct sooth_error *err);
 /* Embeds what is missing in all of them together. progress may be NULL. */
-enum sooth_status intake_embed(const struct embedder *e, struct intake *const *in, size_t n, sooth_add_progress_fn *progress, void *user,
+enum sooth_status intake_embed(const struct embedder *e, struct intake *const *in, size_t n,
+                               sooth_add_progress_fn *progress, void *user,
                                struct sooth_error *err);
-enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const struct sooth_tag *tags, size_t n_tags, const char *parse,
-                               bool force, struct store_put *result, struct sooth_error *err);
+enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const struct sooth_tag *tags,
+                               size_t n_tags, const char *parse, bool force,
+                               struct store_put *result, struct sooth_error *err);
 void intake_release(struct intake *in);
-enum sooth_status kb_reembed(struct sooth_kb *kb, const struct embedder *e, struct sooth_error *err);
+enum sooth_status kb_reembed(struct sooth_kb *kb, const struct embedder *e,
+                             struct sooth_error *err);
 #endif

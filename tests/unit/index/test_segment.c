@@ -13,7 +13,7 @@
 
 static bool join(void *user, enum term_kind kind, const char *term, size_t len)
 {
-    static const char marks[] = { ' ', '*', ' ', '.', ' ' };
+    static const char marks[] = {' ', '*', ' ', '.', ' '};
     struct buf *b = user;
     if (b->len)
         buf_putc(b, ' ');
@@ -66,17 +66,34 @@ static void lesson_rag_13_width_and_forms_fold(void **state)
 
 static void lesson_rag_03_ligatures_are_letters(void **state)
 {
-    check("e\xEF\xAC\x83" "cient", "effici");
+    check("e\xEF\xAC\x83"
+          "cient",
+          "effici");
     check("efficient", "effici");
 }
 
 static void stems(void **state)
 {
     static const char *const pairs[][2] = {
-        { "caresses", "caress" }, { "ponies", "poni" }, { "feed", "feed" },   { "agreed", "agre" },  { "hopping", "hop" },
-        { "filing", "file" },     { "happy", "happi" }, { "rate", "rate" },   { "cease", "ceas" },   { "controlling", "control" },
-        { "relational", "relat" },{ "installed", "instal" }, { "installation", "instal" }, { "installing", "instal" },
-        { "adoption", "adopt" },  { "electrical", "electr" }, { "sky", "sky" }, { "generalizations", "gener" }, { "is", "is" },
+        {"caresses", "caress"},
+        {"ponies", "poni"},
+        {"feed", "feed"},
+        {"agreed", "agre"},
+        {"hopping", "hop"},
+        {"filing", "file"},
+        {"happy", "happi"},
+        {"rate", "rate"},
+        {"cease", "ceas"},
+        {"controlling", "control"},
+        {"relational", "relat"},
+        {"installed", "instal"},
+        {"installation", "instal"},
+        {"installing", "instal"},
+        {"adoption", "adopt"},
+        {"electrical", "electr"},
+        {"sky", "sky"},
+        {"generalizations", "gener"},
+        {"is", "is"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         char word[32];
@@ -97,7 +114,10 @@ static bool valid_term(void *user, enum term_kind kind, const char *term, size_t
 
 static void any_bytes_give_valid_terms(void **state)
 {
-    static const char *const bits[] = { "a", "Z9", "_", "..", "数", "據", "é", "\xFF", "\xE4\xB8", " ", "\n", "ﬁ", "Ａ", "'", "\xF0\x9F\x98\x80", "한" };
+    static const char *const bits[] = {"a",  "Z9", "_",    "..",       "数",
+                                       "據", "é",  "\xFF", "\xE4\xB8", " ",
+                                       "\n", "ﬁ",  "Ａ",   "'",        "\xF0\x9F\x98\x80",
+                                       "한"};
     struct rng r;
     rng_seed(&r, 7);
     for (int round = 0; round < 300; round++) {
@@ -119,10 +139,13 @@ static void any_bytes_give_valid_terms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_and_codes), cmocka_unit_test(han_runs),
+        cmocka_unit_test(words_and_codes),
+        cmocka_unit_test(han_runs),
         cmocka_unit_test(lesson_rag_12_traditional_is_simplified_in_the_index),
-        cmocka_unit_test(lesson_rag_13_width_and_forms_fold), cmocka_unit_test(lesson_rag_03_ligatures_are_letters),
-        cmocka_unit_test(stems), cmocka_unit_test(any_bytes_give_valid_terms),
+        cmocka_unit_test(lesson_rag_13_width_and_forms_fold),
+        cmocka_unit_test(lesson_rag_03_ligatures_are_letters),
+        cmocka_unit_test(stems),
+        cmocka_unit_test(any_bytes_give_valid_terms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

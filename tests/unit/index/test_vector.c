@@ -36,8 +36,9 @@ static struct store *filled(void)
     static unsigned char packed[N][4 + 3 * DIM];
     static struct store_chunk chunks[N];
     static char text[N + 1];
-    const struct store_embedder e = { "test", "0123", "cosine", "", "", DIM, 64 };
-    const struct store_document d = { .doc = "d", .hash = "h", .parse = "", .text = text, .text_len = N };
+    const struct store_embedder e = {"test", "0123", "cosine", "", "", DIM, 64};
+    const struct store_document d = {
+        .doc = "d", .hash = "h", .parse = "", .text = text, .text_len = N};
     strcpy(dir, "/tmp/sooth-vector-XXXXXX");
     assert_non_null(mkdtemp(dir));
     assert_int_equal(store_open(dir, STORE_CREATE, &s, NULL), SOOTH_OK);
@@ -47,8 +48,12 @@ static struct store *filled(void)
         text[i] = (char)('a' + i % 26);
         unit_vector(&r, vectors[i]);
         assert_true(vector_pack(vectors[i], DIM, packed[i]));
-        chunks[i] = (struct store_chunk){ .start = (size_t)i, .end = (size_t)i + 1, .heading = "", .context = text + i, .context_len = 1,
-            .vector = packed[i] };
+        chunks[i] = (struct store_chunk){.start = (size_t)i,
+                                         .end = (size_t)i + 1,
+                                         .heading = "",
+                                         .context = text + i,
+                                         .context_len = 1,
+                                         .vector = packed[i]};
         store_hash(text + i, 1, chunks[i].hash);
         chunks[i].hash[0] = (unsigned char)i;
         chunks[i].hash[1] = (unsigned char)(i >> 8);
@@ -64,7 +69,8 @@ static int clean(void **state)
     return system(command);
 }
 
-static double brute_best(enum metric m, const float *q, const unsigned char *allow, size_t rank, size_t *which)
+static double brute_best(enum metric m, const float *q, const unsigned char *allow, size_t rank,
+                         size_t *which)
 {
     static bool taken[N];
     double best = 0;
@@ -72,7 +78,8 @@ static double brute_best(enum metric m, const float *q, const unsigned char *all
     for (size_t k = 0; k <= rank; k++) {
         best = -1e9;
         for (size_t i = 0; i < N; i++) {
-            double s = taken[i] || (allow && !allow[i]) ? -1e9 : metric_similarity(m, q, vectors[i], DIM);
+            double s = taken[i] || (allow && !allow[i]) ? -1e9
+                                                        : metric_similarity(m, q, vectors[i], DIM);
             if (s > best) {
                 best = s;
                 *which = i;
@@ -83,7 +90,8 @@ static double brute_best(enum metric m, const float *q, const unsigned char *all
     return best;
 }
 
-/* Score falls as distance grows, in the same direction for every metric, 1 for the vector itself. */
+/* Score falls as distance grows, in the same direction for every metric, 1 for the vector itself.
+ */
 static void lesson_rag_27_one_similarity(void **state)
 {
     struct rng r;
@@ -94,12 +102,14 @@ static void lesson_rag_27_one_similarity(void **state)
         unit_vector(&r, far);
         for (int m = METRIC_COSINE; m <= METRIC_L1; m++) {
             double last = 2;
-            bool turn = m == METRIC_COSINE || m == METRIC_DOT; /* by angle; the others straight away from q */
+            bool turn = m == METRIC_COSINE ||
+                        m == METRIC_DOT; /* by angle; the others straight away from q */
             for (int step = 0; step <= 10; step++) {
                 float v[DIM];
                 double sum = 0;
                 for (int i = 0; i < DIM; i++) {
-                    v[i] = q[i] * (float)(turn ? 10 - 2 * step : 10) + far[i] * (float)(turn ? step * (10 - step) : step) * 0.02f;
+                    v[i] = q[i] * (float)(turn ? 10 - 2 * step : 10) +
+                           far[i] * (float)(turn ? step * (10 - step) : step) * 0.02f;
                     sum += (double)v[i] * v[i];
                 }
                 for (int i = 0; i < DIM; i++)
@@ -111,7 +121,8 @@ static void lesson_rag_27_one_similarity(void **state)
                 last = s;
             }
         }
-        assert_true(fabs(metric_similarity(METRIC_L2, q, far, DIM) - metric_similarity(METRIC_COSINE, q, far, DIM)) < 1e-5);
+        assert_true(fabs(metric_similarity(METRIC_L2, q, far, DIM) -
+                         metric_similarity(METRIC_COSINE, q, far, DIM)) < 1e-5);
     }
 }
 
@@ -128,7 +139,8 @@ static void search_is_exact(void **state)
         size_t n, which = 0;
         unit_vector(&r, q);
         for (int m = METRIC_COSINE; m <= METRIC_L1; m++) {
-            assert_int_equal(vector_search(s, v, (enum metric)m, q, NULL, 10, out, &n, NULL), SOOTH_OK);
+            assert_int_equal(vector_search(s, v, (enum metric)m, q, NULL, 10, out, &n, NULL),
+                             SOOTH_OK);
             assert_int_equal(n, 10);
             for (size_t i = 0; i < 10; i += 3) {
                 double best = brute_best((enum metric)m, q, NULL, i, &which);
@@ -147,7 +159,7 @@ static void lesson_rag_26_rare_rows_and_large_k(void **state)
     const struct snapshot *v;
     static unsigned char allow[N];
     static struct scored out[2 * N];
-    float q[DIM] = { 1 };
+    float q[DIM] = {1};
     size_t n;
     assert_int_equal(store_snapshot(s, true, &v, NULL), SOOTH_OK);
     allow[3] = allow[700] = 1;
@@ -164,7 +176,7 @@ static void lesson_rag_26_rare_rows_and_large_k(void **state)
 
 static void bad_vectors_are_refused(void **state)
 {
-    float v[4] = { 0, 0, 0, 0 };
+    float v[4] = {0, 0, 0, 0};
     unsigned char out[16];
     assert_false(vector_pack(v, 4, out));
     v[1] = NAN;
@@ -179,8 +191,10 @@ static void bad_vectors_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lesson_rag_27_one_similarity), cmocka_unit_test_teardown(search_is_exact, clean),
-        cmocka_unit_test_teardown(lesson_rag_26_rare_rows_and_large_k, clean), cmocka_unit_test(bad_vectors_are_refused),
+        cmocka_unit_test(lesson_rag_27_one_similarity),
+        cmocka_unit_test_teardown(search_is_exact, clean),
+        cmocka_unit_test_teardown(lesson_rag_26_rare_rows_and_large_k, clean),
+        cmocka_unit_test(bad_vectors_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Cutting documents into passages. Documents are built here by hand; sizes are counted by the "hash" embedder or by a
- * counter of words. */
+/* Cutting documents into passages. Documents are built here by hand; sizes are counted by the
+ * "hash" embedder or by a counter of words. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -26,8 +26,8 @@ static int close_hash(void **state)
     return 0;
 }
 
-/* One line a block: "# " a heading (level = number of #), "| " a table row (the first of a run is the header), "``" code until "``",
- * anything else a paragraph. */
+/* One line a block: "# " a heading (level = number of #), "| " a table row (the first of a run is
+ * the header), "``" code until "``", anything else a paragraph. */
 struct made {
     struct document d;
     VEC(struct doc_block) blocks;
@@ -45,7 +45,11 @@ static void make(struct made *m, const char *text)
         end = at + strcspn(text + at, "\n");
         if (end == at)
             continue;
-        struct doc_block b = { .start = at, .end = end, .heading = depth ? stack[depth] : -1, .header = -1, .kind = DOC_PARAGRAPH };
+        struct doc_block b = {.start = at,
+                              .end = end,
+                              .heading = depth ? stack[depth] : -1,
+                              .header = -1,
+                              .kind = DOC_PARAGRAPH};
         if (text[at] == '#') {
             depth = (int)strspn(text + at, "#");
             b.kind = DOC_HEADING;
@@ -79,15 +83,18 @@ static void unmake(struct made *m)
     vec_free(&m->blocks);
 }
 
-static void cut(const struct made *m, const struct embedder *e, size_t tokens, size_t overlap, struct chunks *out)
+static void cut(const struct made *m, const struct embedder *e, size_t tokens, size_t overlap,
+                struct chunks *out)
 {
-    struct sooth_error err = { 0 };
+    struct sooth_error err = {0};
     if (chunk_document(&m->d, e, tokens, overlap, out, &err) != SOOTH_OK)
         fail_msg("%s", err.text);
 }
 
-/* What holds for every document: order, limits, coverage, whole characters and graphemes, exact contexts. */
-static void check_all(const struct made *m, const struct embedder *e, size_t tokens, const struct chunks *c)
+/* What holds for every document: order, limits, coverage, whole characters and graphemes, exact
+ * contexts. */
+static void check_all(const struct made *m, const struct embedder *e, size_t tokens,
+                      const struct chunks *c)
 {
     const char *text = m->d.text;
     size_t seen = 0;
@@ -96,11 +103,14 @@ static void check_all(const struct made *m, const struct embedder *e, size_t tok
         assert_true(k->start < k->end && k->end <= m->d.text_len);
         assert_true(i == 0 || (k->start > c->items[i - 1].start && k->end > c->items[i - 1].end));
         assert_true(utf8_valid(text + k->start, k->end - k->start));
-        assert_true(chunk_grapheme_boundary(text, m->d.text_len, k->start) && chunk_grapheme_boundary(text, m->d.text_len, k->end));
+        assert_true(chunk_grapheme_boundary(text, m->d.text_len, k->start) &&
+                    chunk_grapheme_boundary(text, m->d.text_len, k->end));
         assert_true(e->count(e, k->context, k->context_len) <= tokens);
         assert_true(k->context_len >= k->end - k->start);
-        assert_memory_equal(k->context + k->context_len - (k->end - k->start), text + k->start, k->end - k->start);
-        for (; seen < k->start; seen++) { /* what is left out is blank, or the marks of this test's own notation */
+        assert_memory_equal(k->context + k->context_len - (k->end - k->start), text + k->start,
+                            k->end - k->start);
+        for (; seen < k->start;
+             seen++) { /* what is left out is blank, or the marks of this test's own notation */
             assert_true(strchr(" \n\t#|", text[seen]) != NULL);
         }
         seen = k->end > seen ? k->end : seen;
@@ -113,15 +123,19 @@ static size_t count_words(const struct embedder *e, const char *text, size_t len
 {
     size_t n = 0;
     for (size_t i = 0; i < len; i++)
-        n += text[i] != ' ' && text[i] != '\n' && (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\n');
+        n += text[i] != ' ' && text[i] != '\n' &&
+             (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\n');
     return n;
 }
 
 /* n one-token sentences, size 40, overlap 10: 1 + ceil((n - 40) / 30). */
 static void golden_fixed_sizes(void **state)
 {
-    static const struct { int n; size_t chunks; } want[] = { { 100, 3 }, { 40, 1 }, { 41, 2 }, { 1, 1 }, { 70, 2 }, { 71, 3 } };
-    struct embedder words = { .limit = 1000, .count = count_words };
+    static const struct {
+        int n;
+        size_t chunks;
+    } want[] = {{100, 3}, {40, 1}, {41, 2}, {1, 1}, {70, 2}, {71, 3}};
+    struct embedder words = {.limit = 1000, .count = count_words};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         struct buf b = BUF_INIT;
         struct made m;
@@ -139,7 +153,8 @@ static void golden_fixed_sizes(void **state)
 
 static bool starts_with_closing(const char *s)
 {
-    static const char *const closing[] = { "。", "？", "！", "；", "」", "』", "”", "）", "，", "、" };
+    static const char *const closing[] = {"。", "？", "！", "；", "」",
+                                          "』", "”",  "）", "，", "、"};
     for (size_t i = 0; i < sizeof closing / sizeof *closing; i++)
         if (strncmp(s, closing[i], 3) == 0)
             return true;
@@ -148,7 +163,7 @@ static bool starts_with_closing(const char *s)
 
 static void lesson_rag_07_chinese_without_spaces(void **state)
 {
-    static const char *const ends[] = { "。", "？", "！", "；", "。」", "" };
+    static const char *const ends[] = {"。", "？", "！", "；", "。」", ""};
     for (int round = 0; round < 6; round++) {
         struct buf b = BUF_INIT;
         struct made m;
@@ -165,7 +180,8 @@ static void lesson_rag_07_chinese_without_spaces(void **state)
         for (size_t i = 0; i < c.count; i++) {
             assert_false(starts_with_closing(m.d.text + c.items[i].start));
             if (round < 5 && i + 1 < c.count) /* whole sentences */
-                assert_memory_equal(m.d.text + c.items[i].end - strlen(ends[round]), ends[round], strlen(ends[round]));
+                assert_memory_equal(m.d.text + c.items[i].end - strlen(ends[round]), ends[round],
+                                    strlen(ends[round]));
         }
         chunks_release(&c);
         unmake(&m);
@@ -189,13 +205,16 @@ static void lesson_rag_08_tables_keep_heading_and_header(void **state)
     cut(&m, hash, 80, 10, &c);
     check_all(&m, hash, 80, &c);
     for (size_t i = 0; i < c.count; i++) {
-        bool filters = strstr(c.items[i].context, "filter") != NULL, pumps = strstr(c.items[i].context, "pump ") != NULL;
+        bool filters = strstr(c.items[i].context, "filter") != NULL,
+             pumps = strstr(c.items[i].context, "pump ") != NULL;
         assert_true(strstr(c.items[i].context, "Prices") != NULL);
         if (filters)
             assert_non_null(strstr(c.items[i].context, "part | price | shelf"));
         if (pumps && !filters) {
             assert_non_null(strstr(c.items[i].context, "pump | watts | place"));
-            assert_string_equal(c.items[i].heading, i > 0 && strstr(c.items[i].context, "Pumps are") ? "Prices" : "Prices > Pumps");
+            assert_string_equal(c.items[i].heading, i > 0 && strstr(c.items[i].context, "Pumps are")
+                                                        ? "Prices"
+                                                        : "Prices > Pumps");
         }
     }
     chunks_release(&c);
@@ -238,7 +257,8 @@ static void lesson_rag_09_size_is_the_embedders_own(void **state)
     for (int i = 0; i < 400; i++)
         buf_printf(&b, "Sentence number %d says something. ", i);
     make(&m, b.data);
-    m.d.title = mem_strdup("A title that is counted as well, whatever its length may turn out to be in the end");
+    m.d.title = mem_strdup(
+        "A title that is counted as well, whatever its length may turn out to be in the end");
     cut(&m, hash, 4096, 20, &c); /* more than the embedder can take */
     check_all(&m, hash, hash->limit, &c);
     for (size_t i = 0; i < c.count; i++)
@@ -252,7 +272,8 @@ static void lesson_rag_09_size_is_the_embedders_own(void **state)
 
 static void graphemes_stay_whole(void **state)
 {
-    static const char *const whole[] = { "e\u0301", "👩‍👩‍👧", "🇩🇪", "👍🏽", "각", "\u1100\u1161\u11A8", "☃\uFE0F", "ก็" };
+    static const char *const whole[] = {"e\u0301", "👩‍👩‍👧", "🇩🇪",      "👍🏽",
+                                        "각",      "\u1100\u1161\u11A8", "☃\uFE0F", "ก็"};
     for (size_t w = 0; w < sizeof whole / sizeof *whole; w++) {
         struct buf b = BUF_INIT;
         struct made m;
@@ -272,8 +293,25 @@ static void graphemes_stay_whole(void **state)
 
 static void any_mixture_keeps_the_rules(void **state)
 {
-    static const char *const bits[] = { "word ", "Ein Satz. ", "数据", "库。", "「好」", "\n", "\n# 標題 A\n", "\n## Section\n", "\n| a | b\n", "x", "é",
-                                        "e\u0301", "３", "... ", "\n``code();\nmore();``\n", "a_very_long_identifier_without_any_blank_in_it", "，", "🇩🇪", "Dr. " };
+    static const char *const bits[] = {"word ",
+                                       "Ein Satz. ",
+                                       "数据",
+                                       "库。",
+                                       "「好」",
+                                       "\n",
+                                       "\n# 標題 A\n",
+                                       "\n## Section\n",
+                                       "\n| a | b\n",
+                                       "x",
+                                       "é",
+                                       "e\u0301",
+                                       "３",
+                                       "... ",
+                                       "\n``code();\nmore();``\n",
+                                       "a_very_long_identifier_without_any_blank_in_it",
+                                       "，",
+                                       "🇩🇪",
+                                       "Dr. "};
     struct rng r;
     rng_seed(&r, 20);
     for (int round = 0; round < 150; round++) {
@@ -294,10 +332,13 @@ static void any_mixture_keeps_the_rules(void **state)
 
 static void rrf_and_mmr_goldens(void **state)
 {
-    const struct scored a[] = { { 1, 9 }, { 2, 8 }, { 3, 7 } }, b[] = { { 3, 1 }, { 1, .5 }, { 4, .1 } };
+    const struct scored a[] = {{1, 9}, {2, 8}, {3, 7}}, b[] = {{3, 1}, {1, .5}, {4, .1}};
     struct fused out[6];
     assert_int_equal(fuse_rrf(a, 3, 1, b, 3, 1, out), 4);
-    static const struct { uint32_t slot; double score; } want[] = { { 1, 0.0325225 }, { 3, 0.0322665 }, { 2, 0.0161290 }, { 4, 0.0158730 } };
+    static const struct {
+        uint32_t slot;
+        double score;
+    } want[] = {{1, 0.0325225}, {3, 0.0322665}, {2, 0.0161290}, {4, 0.0158730}};
     for (int i = 0; i < 4; i++) {
         assert_int_equal(out[i].slot, want[i].slot);
         assert_true(out[i].score - want[i].score < 1e-6 && want[i].score - out[i].score < 1e-6);
@@ -305,7 +346,7 @@ static void rrf_and_mmr_goldens(void **state)
     assert_int_equal(out[1].rank[0], 3);
     assert_int_equal(out[1].rank[1], 1);
     assert_int_equal(fuse_rrf(a, 0, 1, b, 0, 1, out), 0);
-    const double relevance[] = { .9, .85, .6 }, similarity[] = { 1, .95, .1, .95, 1, .1, .1, .1, 1 };
+    const double relevance[] = {.9, .85, .6}, similarity[] = {1, .95, .1, .95, 1, .1, .1, .1, 1};
     size_t order[3];
     fuse_mmr(relevance, similarity, 3, 0.5, 3, order);
     assert_int_equal(order[0], 0);
@@ -316,10 +357,14 @@ static void rrf_and_mmr_goldens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_fixed_sizes), cmocka_unit_test(lesson_rag_07_chinese_without_spaces),
-        cmocka_unit_test(lesson_rag_08_tables_keep_heading_and_header), cmocka_unit_test(lesson_rag_08_code_is_not_cut_unless_too_long),
-        cmocka_unit_test(lesson_rag_09_size_is_the_embedders_own), cmocka_unit_test(graphemes_stay_whole),
-        cmocka_unit_test(any_mixture_keeps_the_rules), cmocka_unit_test(rrf_and_mmr_goldens),
+        cmocka_unit_test(golden_fixed_sizes),
+        cmocka_unit_test(lesson_rag_07_chinese_without_spaces),
+        cmocka_unit_test(lesson_rag_08_tables_keep_heading_and_header),
+        cmocka_unit_test(lesson_rag_08_code_is_not_cut_unless_too_long),
+        cmocka_unit_test(lesson_rag_09_size_is_the_embedders_own),
+        cmocka_unit_test(graphemes_stay_whole),
+        cmocka_unit_test(any_mixture_keeps_the_rules),
+        cmocka_unit_test(rrf_and_mmr_goldens),
     };
     return cmocka_run_group_tests(tests, open_hash, close_hash);
 }

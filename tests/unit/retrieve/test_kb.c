@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "core/base/alloc.h"
 #include "core/base/fsio.h"
 #include "core/base/rng.h"
 #include "know/retrieve/retrieve.h"
@@ -55,27 +56,29 @@ static void write_doc(const char *name, const char *text)
 static struct sooth_kb *open_kb(void)
 {
     struct sooth_kb *kb;
-    struct sooth_error err = { 0 };
-    const struct sooth_kb_options o = { .embedder = "hash", .create = true, .threads = 1 };
+    struct sooth_error err = {0};
+    const struct sooth_kb_options o = {.embedder = "hash", .create = true, .threads = 1};
     if (sooth_kb_open(store, &o, &kb, &err) != SOOTH_OK)
         fail_msg("%s", err.text);
     return kb;
 }
 
-static struct sooth_add_totals add(struct sooth_kb *kb, const char *path, const struct sooth_add_options *o)
+static struct sooth_add_totals add(struct sooth_kb *kb, const char *path,
+                                   const struct sooth_add_options *o)
 {
     struct sooth_add_totals t;
-    struct sooth_error err = { 0 };
+    struct sooth_error err = {0};
     if (sooth_kb_add(kb, &path, 1, o, &t, &err) != SOOTH_OK)
         fail_msg("%s", err.text);
     return t;
 }
 
-static struct sooth_hits search(struct sooth_kb *kb, const char *query, enum sooth_search_mode mode, size_t k, const char *filter)
+static struct sooth_hits search(struct sooth_kb *kb, const char *query, enum sooth_search_mode mode,
+                                size_t k, const char *filter)
 {
     struct sooth_search_options o;
     struct sooth_hits hits;
-    struct sooth_error err = { 0 };
+    struct sooth_error err = {0};
     sooth_search_options_init(&o);
     o.mode = mode;
     o.k = k;
@@ -133,7 +136,8 @@ static void lesson_rag_17_adding_again_changes_nothing(void **state)
     assert_int_equal(embedder_calls(), calls);
     n_docs(kb, &later);
     assert_int_equal(first, later);
-    struct sooth_hits h = search(kb, "How much water does the tank hold?", SOOTH_SEARCH_HYBRID, 5, NULL);
+    struct sooth_hits h =
+        search(kb, "How much water does the tank hold?", SOOTH_SEARCH_HYBRID, 5, NULL);
     assert_non_null(strstr(h.items[0].text, "1.5 litres"));
     assert_int_equal(h.items[0].n_also, 1); /* one passage, both sources */
     assert_true(strstr(h.items[0].doc, "a.txt") || strstr(h.items[0].also[0], "a.txt"));
@@ -158,16 +162,19 @@ static void lesson_rag_17_the_same_long_file_twice_is_shown_once(void **state)
     assert_true(h.count > 1);
     for (size_t i = 0; i < h.count; i++) {
         assert_int_equal(h.items[i].n_also, 1);
-        assert_memory_equal(b.data + h.items[i].start, h.items[i].text, h.items[i].end - h.items[i].start);
+        assert_memory_equal(b.data + h.items[i].start, h.items[i].text,
+                            h.items[i].end - h.items[i].start);
         for (size_t j = 0; j < i; j++) /* windows may touch, what was found is not found twice */
-            assert_true(h.items[i].chunk != h.items[j].chunk && strcmp(h.items[i].text, h.items[j].text) != 0);
+            assert_true(h.items[i].chunk != h.items[j].chunk &&
+                        strcmp(h.items[i].text, h.items[j].text) != 0);
     }
     sooth_hits_release(&h);
     sooth_kb_close(kb);
     buf_release(&b);
 }
 
-/* A question in one language must reach the passage in the other, past those that only share its language. */
+/* A question in one language must reach the passage in the other, past those that only share its
+ * language. */
 static void scripts_are_compared_on_equal_terms(void **state)
 {
     struct sooth_kb *kb = open_kb();
@@ -183,17 +190,22 @@ static void scripts_are_compared_on_equal_terms(void **state)
     }
     assert_non_null(store_embedder(kb_store(kb))->centres);
     assert_int_equal(store_snapshot(kb_store(kb), true, &v, NULL), SOOTH_OK);
-    for (int script = 0; script < SCRIPTS; script++) { /* a question made of nothing but its script's own direction */
+    for (int script = 0; script < SCRIPTS;
+         script++) { /* a question made of nothing but its script's own direction */
         const float *mean = v->mean + (size_t)script * v->dim;
         struct scored out[160];
         size_t n;
         double gap[2];
         for (int aligned = 0; aligned < 2; aligned++) {
-            double sum[SCRIPTS] = { 0 };
+            double sum[SCRIPTS] = {0};
             if (aligned)
-                assert_int_equal(aligned_search(kb_store(kb), v, mean, (enum script)script, NULL, 160, out, &n, NULL), SOOTH_OK);
+                assert_int_equal(aligned_search(kb_store(kb), v, mean, (enum script)script, NULL,
+                                                160, out, &n, NULL),
+                                 SOOTH_OK);
             else
-                assert_int_equal(vector_search(kb_store(kb), v, METRIC_COSINE, mean, NULL, 160, out, &n, NULL), SOOTH_OK);
+                assert_int_equal(
+                    vector_search(kb_store(kb), v, METRIC_COSINE, mean, NULL, 160, out, &n, NULL),
+                    SOOTH_OK);
             assert_int_equal(n, 160);
             for (size_t i = 0; i < n; i++) {
                 assert_true(i == 0 || out[i].score <= out[i - 1].score);
@@ -232,7 +244,9 @@ static void lesson_rag_18_changed_text_replaces_the_old(void **state)
 
 static void lesson_rag_15_names_of_every_kind(void **state)
 {
-    static const char *const names[] = { "报告 2024（终稿）.v2.txt", "-rf.txt", "it's \"quoted\".txt", "caf\u00e9.txt", "cafe\u0301.txt", "a b\tc.txt" };
+    static const char *const names[] = {"报告 2024（终稿）.v2.txt", "-rf.txt",
+                                        "it's \"quoted\".txt",      "caf\u00e9.txt",
+                                        "cafe\u0301.txt",           "a b\tc.txt"};
     for (size_t i = 0; i < 6; i++) {
         char text[64];
         snprintf(text, sizeof text, "unique%zu content of this file", i);
@@ -255,7 +269,7 @@ static void lesson_rag_15_names_of_every_kind(void **state)
 
 static void lesson_rag_19_same_name_in_two_folders(void **state)
 {
-    struct sooth_error err = { 0 };
+    struct sooth_error err = {0};
     mkdir(path_of("x"), 0755);
     mkdir(path_of("y"), 0755);
     write_doc("x/invoice.txt", "Invoice for 300 apples.");
@@ -289,7 +303,13 @@ static void lesson_rag_20_forgotten_by_any_name(void **state)
         char *dotted = path_of("../docs/./a.txt");
         if (way == 3)
             unlink(path_of("a.txt"));
-        assert_int_equal(sooth_kb_forget(kb, way == 0 ? path_of("a.txt") : way == 1 ? "./a.txt" : way == 2 ? dotted : "a.txt", NULL), SOOTH_OK);
+        assert_int_equal(sooth_kb_forget(kb,
+                                         way == 0   ? path_of("a.txt")
+                                         : way == 1 ? "./a.txt"
+                                         : way == 2 ? dotted
+                                                    : "a.txt",
+                                         NULL),
+                         SOOTH_OK);
         assert_int_equal(chdir(here), 0);
         assert_int_equal(holding(kb, secret, secret), 0);
         assert_int_equal(sooth_kb_compact(kb, NULL, NULL, NULL), SOOTH_OK);
@@ -311,9 +331,10 @@ static void lesson_rag_20_forgotten_by_any_name(void **state)
 static void lesson_rag_23_another_embedder_is_refused(void **state)
 {
     struct sooth_kb *kb;
-    struct sooth_error err = { 0 };
-    const struct sooth_kb_options other = { .embedder = "/no/such/model.gguf" };
-    const struct sooth_kb_options metric = { .embedder = "hash", .metric = "l1" }, tokens = { .embedder = "hash", .chunk_tokens = 100 };
+    struct sooth_error err = {0};
+    const struct sooth_kb_options other = {.embedder = "/no/such/model.gguf"};
+    const struct sooth_kb_options metric = {.embedder = "hash", .metric = "l1"},
+                                  tokens = {.embedder = "hash", .chunk_tokens = 100};
     write_doc("a.txt", "words");
     kb = open_kb();
     add(kb, docs, NULL);
@@ -338,13 +359,14 @@ static void embedding_again_keeps_everything(void **state)
     write_doc("a.md", b.data);
     write_doc("empty.txt", "\n");
     kb = open_kb();
-    const struct sooth_tag tag = { "year", "2024" };
-    const struct sooth_add_options o = { .tags = &tag, .n_tags = 1 };
+    const struct sooth_tag tag = {"year", "2024"};
+    const struct sooth_add_options o = {.tags = &tag, .n_tags = 1};
     add(kb, docs, &o);
     size_t before = 0;
     n_docs(kb, &before);
     sooth_kb_close(kb);
-    const struct sooth_kb_options again = { .embedder = "hash", .reembed = true, .chunk_tokens = 100 };
+    const struct sooth_kb_options again = {
+        .embedder = "hash", .reembed = true, .chunk_tokens = 100};
     assert_int_equal(sooth_kb_open(store, &again, &kb, NULL), SOOTH_OK);
     sooth_kb_info(kb, &info, NULL);
     assert_true(info.chunks > before);
@@ -364,11 +386,13 @@ static void lesson_rag_12_13_shown_text_is_the_files(void **state)
     write_doc("t.txt", text);
     struct sooth_kb *kb = open_kb();
     add(kb, docs, NULL);
-    static const char *const queries[] = { "台湾的数据库", "资料库系统", "500kg", "资料", "说明", "第1章" };
+    static const char *const queries[] = {"台湾的数据库", "资料库系统", "500kg",
+                                          "资料",         "说明",       "第1章"};
     for (size_t i = 1; i < sizeof queries / sizeof *queries; i++) {
         struct sooth_hits h = search(kb, queries[i], SOOTH_SEARCH_TEXT, 3, NULL);
         assert_int_equal(h.count, 1);
-        assert_memory_equal(text + h.items[0].start, h.items[0].text, h.items[0].end - h.items[0].start);
+        assert_memory_equal(text + h.items[0].start, h.items[0].text,
+                            h.items[0].end - h.items[0].start);
         sooth_hits_release(&h);
     }
     sooth_kb_close(kb);
@@ -382,23 +406,44 @@ static void lesson_rag_26_filters_leave_exactly_the_rare_rows(void **state)
         snprintf(name, sizeof name, "f%d.txt", i);
         snprintf(text, sizeof text, "A note about rivers and lakes, number %d.", i);
         snprintf(year, sizeof year, "%d", 1990 + i);
-        const struct sooth_tag tags[] = { { "kind", i % 20 == 7 ? "rare" : "common" }, { "year", year } };
-        const struct sooth_add_options o = { .tags = tags, .n_tags = 2 };
+        const struct sooth_tag tags[] = {{"kind", i % 20 == 7 ? "rare" : "common"}, {"year", year}};
+        const struct sooth_add_options o = {.tags = tags, .n_tags = 2};
         struct sooth_add_totals t;
         assert_int_equal(sooth_kb_add_bytes(kb, name, text, strlen(text), &o, &t, NULL), SOOTH_OK);
         assert_int_equal(t.added, 1);
     }
-    static const struct { const char *filter; size_t want; } rows[] = {
-        { "kind=rare", 2 }, { "tag=rare", 2 }, { "tag.kind = 'rare'", 2 }, { "kind!=rare", 38 }, { "not kind=rare", 38 }, { "year<1992", 2 },
-        { "year>=1995 and year<=1999", 5 }, { "kind=rare or year in (1990, 1991, 2000)", 5 }, { "(kind=rare or year=1990) and not doc=f7.txt", 2 },
-        { "doc=f3.txt", 1 }, { "DOC = f3.txt", SIZE_MAX }, { "format=text", 40 }, { "page<10", 0 }, { "page!=3", 40 }, { "year=1e9", 0 },
-        { "kind=", SIZE_MAX }, { "nothing=3", SIZE_MAX }, { "kind=rare and", SIZE_MAX }, { "((kind=rare)", SIZE_MAX }, { "page=x", SIZE_MAX },
-        { "kind rare", SIZE_MAX }, { "kind='rare", SIZE_MAX }, { "kind=rare extra", SIZE_MAX },
+    static const struct {
+        const char *filter;
+        size_t want;
+    } rows[] = {
+        {"kind=rare", 2},
+        {"tag=rare", 2},
+        {"tag.kind = 'rare'", 2},
+        {"kind!=rare", 38},
+        {"not kind=rare", 38},
+        {"year<1992", 2},
+        {"year>=1995 and year<=1999", 5},
+        {"kind=rare or year in (1990, 1991, 2000)", 5},
+        {"(kind=rare or year=1990) and not doc=f7.txt", 2},
+        {"doc=f3.txt", 1},
+        {"DOC = f3.txt", SIZE_MAX},
+        {"format=text", 40},
+        {"page<10", 0},
+        {"page!=3", 40},
+        {"year=1e9", 0},
+        {"kind=", SIZE_MAX},
+        {"nothing=3", SIZE_MAX},
+        {"kind=rare and", SIZE_MAX},
+        {"((kind=rare)", SIZE_MAX},
+        {"page=x", SIZE_MAX},
+        {"kind rare", SIZE_MAX},
+        {"kind='rare", SIZE_MAX},
+        {"kind=rare extra", SIZE_MAX},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sooth_search_options o;
         struct sooth_hits h;
-        struct sooth_error err = { 0 };
+        struct sooth_error err = {0};
         sooth_search_options_init(&o);
         o.k = 100;
         o.filter = rows[i].filter;
@@ -422,7 +467,7 @@ static void lesson_rag_26_filters_leave_exactly_the_rare_rows(void **state)
 /* Random filters against a plain reading of them. */
 static void filters_equal_brute_force(void **state)
 {
-    struct snapshot v = { .n = 60, .n_docs = 12 };
+    struct snapshot v = {.n = 60, .n_docs = 12};
     struct snapshot_doc d[12];
     uint32_t doc[60], page[60];
     char names[12][16], tags[12][64];
@@ -432,7 +477,8 @@ static void filters_equal_brute_force(void **state)
     for (uint32_t i = 0; i < 12; i++) {
         snprintf(names[i], sizeof names[i], "/d/f%u", i);
         snprintf(tags[i], sizeof tags[i], "{\"a\":\"%u\",\"b\":\"w%u\"}", i % 5, i % 3);
-        d[i] = (struct snapshot_doc){ .doc = names[i], .title = names[i], .format = names[i], .tags = tags[i] };
+        d[i] = (struct snapshot_doc){
+            .doc = names[i], .title = names[i], .format = names[i], .tags = tags[i]};
     }
     for (uint32_t i = 0; i < 60; i++) {
         doc[i] = i / 5;
@@ -442,10 +488,12 @@ static void filters_equal_brute_force(void **state)
     v.doc = doc;
     v.page = page;
     for (int round = 0; round < 200; round++) {
-        uint32_t p = (uint32_t)rng_below(&r, 7), a = (uint32_t)rng_below(&r, 6), w = (uint32_t)rng_below(&r, 4);
+        uint32_t p = (uint32_t)rng_below(&r, 7), a = (uint32_t)rng_below(&r, 6),
+                 w = (uint32_t)rng_below(&r, 4);
         bool either = rng_below(&r, 2), negate = rng_below(&r, 2);
         char text[128];
-        snprintf(text, sizeof text, "%s(page < %u %s a >= %u) and b %s w%u", negate ? "not " : "", p, either ? "or" : "and", a, w & 1 ? "!=" : "=", w);
+        snprintf(text, sizeof text, "%s(page < %u %s a >= %u) and b %s w%u", negate ? "not " : "",
+                 p, either ? "or" : "and", a, w & 1 ? "!=" : "=", w);
         assert_int_equal(filter_apply(text, &v, allow, NULL), SOOTH_OK);
         for (uint32_t i = 0; i < 60; i++) {
             uint32_t k = doc[i];
@@ -458,22 +506,25 @@ static void filters_equal_brute_force(void **state)
 
 static void lesson_rag_27_scores_never_rise(void **state)
 {
-    static const char *const metrics[] = { "cosine", "dot", "l2", "l1" };
+    static const char *const metrics[] = {"cosine", "dot", "l2", "l1"};
     for (int i = 0; i < 30; i++) {
         char name[32], text[128];
         snprintf(name, sizeof name, "f%d.txt", i);
-        snprintf(text, sizeof text, "word%d word%d word%d filler text about nothing", i, i / 2, i / 3);
+        snprintf(text, sizeof text, "word%d word%d word%d filler text about nothing", i, i / 2,
+                 i / 3);
         write_doc(name, text);
     }
     for (int m = 0; m < 4; m++) {
         struct sooth_kb *kb;
         char dir[160];
         snprintf(dir, sizeof dir, "%s/%s", root, metrics[m]);
-        const struct sooth_kb_options o = { .embedder = "hash", .metric = metrics[m], .create = true };
+        const struct sooth_kb_options o = {
+            .embedder = "hash", .metric = metrics[m], .create = true};
         assert_int_equal(sooth_kb_open(dir, &o, &kb, NULL), SOOTH_OK);
         add(kb, docs, NULL);
         for (int mode = SOOTH_SEARCH_HYBRID; mode <= SOOTH_SEARCH_TEXT; mode++) {
-            struct sooth_hits h = search(kb, "word12 word6 word4 filler text about nothing", (enum sooth_search_mode)mode, 30, NULL);
+            struct sooth_hits h = search(kb, "word12 word6 word4 filler text about nothing",
+                                         (enum sooth_search_mode)mode, 30, NULL);
             assert_true(h.count > 5);
             assert_non_null(strstr(h.items[0].text, "word12 "));
             if (mode == SOOTH_SEARCH_VECTOR)
@@ -490,7 +541,9 @@ static void lesson_rag_27_scores_never_rise(void **state)
             so.mode = (enum sooth_search_mode)mode;
             so.k = 30;
             so.min_score = middle;
-            assert_int_equal(sooth_search(kb, "word12 word6 word4 filler text about nothing", &so, &cut, NULL), SOOTH_OK);
+            assert_int_equal(
+                sooth_search(kb, "word12 word6 word4 filler text about nothing", &so, &cut, NULL),
+                SOOTH_OK);
             assert_true(cut.count > h.count / 2);
             for (size_t i = 0; i < cut.count; i++)
                 assert_true(cut.items[i].score >= middle);
@@ -510,9 +563,10 @@ static void lesson_rag_28_three_numbers_and_each_bounded(void **state)
         snprintf(text, sizeof text, "Common words everywhere and number %d.", i);
         sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, NULL, NULL);
     }
-    static const size_t ks[] = { 1, 3, 24, 50, 1000 };
+    static const size_t ks[] = {1, 3, 24, 50, 1000};
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
-        struct sooth_hits h = search(kb, "common words and number 17", SOOTH_SEARCH_HYBRID, ks[i], NULL);
+        struct sooth_hits h =
+            search(kb, "common words and number 17", SOOTH_SEARCH_HYBRID, ks[i], NULL);
         assert_true(h.count <= ks[i]);
         assert_true(h.count == ks[i] || ks[i] > 300);
         assert_int_equal(h.reranked, 24);
@@ -529,9 +583,11 @@ static void lesson_rag_28_three_numbers_and_each_bounded(void **state)
 static void lesson_rag_16_nul_bytes_do_not_fail_a_document(void **state)
 {
     struct sooth_kb *kb = open_kb();
-    static const char text[] = "Before the nul \0 after it, and a lone \xED\xA0\x80 surrogate. The word is plugh.";
+    static const char text[] =
+        "Before the nul \0 after it, and a lone \xED\xA0\x80 surrogate. The word is plugh.";
     struct sooth_add_totals t;
-    assert_int_equal(sooth_kb_add_bytes(kb, "n.txt", text, sizeof text - 1, NULL, &t, NULL), SOOTH_OK);
+    assert_int_equal(sooth_kb_add_bytes(kb, "n.txt", text, sizeof text - 1, NULL, &t, NULL),
+                     SOOTH_OK);
     assert_int_equal(t.added, 1);
     struct sooth_hits h = search(kb, "plugh", SOOTH_SEARCH_TEXT, 3, NULL);
     assert_int_equal(h.count, 1);
@@ -547,13 +603,14 @@ static bool add_and_kill(long microseconds)
     pid_t child = fork();
     if (child == 0) {
         struct sooth_kb *kb;
-        const struct sooth_kb_options o = { .embedder = "hash", .create = true, .threads = 1 };
+        const struct sooth_kb_options o = {.embedder = "hash", .create = true, .threads = 1};
         const char *path = docs;
-        if (sooth_kb_open(store, &o, &kb, NULL) != SOOTH_OK || sooth_kb_add(kb, &path, 1, NULL, NULL, NULL) != SOOTH_OK)
+        if (sooth_kb_open(store, &o, &kb, NULL) != SOOTH_OK ||
+            sooth_kb_add(kb, &path, 1, NULL, NULL, NULL) != SOOTH_OK)
             _exit(1);
         _exit(0);
     }
-    nanosleep(&(struct timespec){ .tv_nsec = microseconds * 1000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = microseconds * 1000}, NULL);
     kill(child, SIGKILL);
     int status;
     waitpid(child, &status, 0);
@@ -575,7 +632,9 @@ static void lesson_rag_25_killed_100_times_nothing_is_lost(void **state)
                 size_t at = 0;
                 snprintf(name, sizeof name, "f%d.txt", i);
                 for (int j = 0; j < 8; j++)
-                    at += (size_t)snprintf(text + at, sizeof text - at, "Line %d of file%d in round%d says something.\n", j, i, round);
+                    at += (size_t)snprintf(text + at, sizeof text - at,
+                                           "Line %d of file%d in round%d says something.\n", j, i,
+                                           round);
                 write_doc(name, text);
             }
         finished += add_and_kill(500 + (long)rng_below(&r, 40000));
@@ -603,15 +662,17 @@ static void lesson_rag_25_killed_100_times_nothing_is_lost(void **state)
 static int writer(int id)
 {
     struct sooth_kb *kb;
-    const struct sooth_kb_options o = { .embedder = "hash", .create = true, .threads = 1 };
+    const struct sooth_kb_options o = {.embedder = "hash", .create = true, .threads = 1};
     if (sooth_kb_open(store, &o, &kb, NULL) != SOOTH_OK)
         return 1;
     for (int i = 0; i < 25; i++) {
         char name[32], text[256];
         struct sooth_add_totals t;
         snprintf(name, sizeof name, "w%d-%d.txt", id, i);
-        snprintf(text, sizeof text, "Writer %d made document %d.\nhalves: begin%dx%d and end%dx%d", id, i, id, i, id, i);
-        if (sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, &t, NULL) != SOOTH_OK || t.added != 1)
+        snprintf(text, sizeof text, "Writer %d made document %d.\nhalves: begin%dx%d and end%dx%d",
+                 id, i, id, i, id, i);
+        if (sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, &t, NULL) != SOOTH_OK ||
+            t.added != 1)
             return 2;
     }
     sooth_kb_close(kb);
@@ -622,7 +683,7 @@ static int writer(int id)
 static int reader(void)
 {
     struct sooth_kb *kb;
-    const struct sooth_kb_options o = { .embedder = "hash", .read_only = true, .threads = 1 };
+    const struct sooth_kb_options o = {.embedder = "hash", .read_only = true, .threads = 1};
     if (sooth_kb_open(store, &o, &kb, NULL) != SOOTH_OK)
         return 1;
     for (int i = 0; i < 60; i++) {
@@ -681,8 +742,8 @@ static bool tell(void *user, const struct sooth_added *f)
 static void walking_globs_and_stopping(void **state)
 {
     struct sooth_kb *kb = open_kb();
-    struct told told = { 0 };
-    const char *const include[] = { "*.txt" }, *const exclude[] = { "drop*" };
+    struct told told = {0};
+    const char *const include[] = {"*.txt"}, *const exclude[] = {"drop*"};
     mkdir(path_of("sub"), 0755);
     mkdir(path_of(".hidden"), 0755);
     write_doc("keep.txt", "one");
@@ -691,22 +752,63 @@ static void walking_globs_and_stopping(void **state)
     write_doc(".hidden/no.txt", "four");
     write_doc("notes.md", "five");
     write_doc("void.txt", "\n\n");
-    struct sooth_add_options o = { .include = include, .n_include = 1, .exclude = exclude, .n_exclude = 1, .on_file = tell, .user = &told };
+    struct sooth_add_options o = {.include = include,
+                                  .n_include = 1,
+                                  .exclude = exclude,
+                                  .n_exclude = 1,
+                                  .on_file = tell,
+                                  .user = &told};
     struct sooth_add_totals t = add(kb, docs, &o);
     assert_int_equal(t.added, 2);
     assert_int_equal(t.no_text, 1);
     assert_int_equal(told.n, 3);
-    o = (struct sooth_add_options){ .on_file = tell, .user = &told };
-    told = (struct told){ .stop_after = 2 };
+    o = (struct sooth_add_options){.on_file = tell, .user = &told};
+    told = (struct told){.stop_after = 2};
     struct sooth_error err;
-    const char *paths[] = { docs, path_of("gone.txt") };
+    const char *paths[] = {docs, path_of("gone.txt")};
     assert_int_equal(sooth_kb_add(kb, paths, 2, &o, &t, &err), SOOTH_ERR_CANCELLED);
     assert_int_equal(told.n, 2);
-    told = (struct told){ 0 };
+    told = (struct told){0};
     assert_int_equal(sooth_kb_add(kb, paths, 2, &o, &t, &err), SOOTH_OK);
     assert_int_equal(t.failed, 1);
     assert_int_equal(told.last, SOOTH_FAILED);
     assert_int_equal(problems(kb), 0);
+    sooth_kb_close(kb);
+}
+
+/* The n-th allocation fails, for every n: a status, nothing leaked, the store as before or with the
+ * document whole. */
+static void failing_memory_is_a_status(void **state)
+{
+    static const char text[] = "Some words about rivers.\n\n更多的话，关于河流。";
+    struct sooth_kb *kb = open_kb();
+    sooth_kb_add_bytes(kb, "first.txt", text, sizeof text - 1, NULL, NULL, NULL);
+    for (uint64_t n = 1, failed = 1; failed; n++) {
+        struct sooth_hits h;
+        uint64_t live = mem_live();
+        mem_fail_at(n);
+        enum sooth_status status = sooth_search(kb, "words about 河流", NULL, &h, NULL);
+        mem_fail_at(0);
+        failed = status != SOOTH_OK;
+        assert_true(status == SOOTH_OK || status == SOOTH_ERR_NOMEM);
+        sooth_hits_release(&h);
+        assert_true(mem_live() <= live + 64); /* the snapshot may have been loaded */
+    }
+    assert_int_equal(problems(kb), 0);
+    for (uint64_t n = 1, failed = 1; failed; n++) {
+        char name[32];
+        struct sooth_add_totals t = {0};
+        snprintf(name, sizeof name, "n%d.txt", (int)n);
+        mem_fail_at(n);
+        enum sooth_status status =
+            sooth_kb_add_bytes(kb, name, text, sizeof text - 1, NULL, &t, NULL);
+        mem_fail_at(0);
+        failed = status != SOOTH_OK || t.failed > 0;
+        assert_true(failed || t.added == 1);
+        assert_true(n < 5000);
+    }
+    assert_int_equal(problems(kb), 0);
+    assert_int_equal(n_docs(kb, NULL), 2);
     sooth_kb_close(kb);
 }
 
@@ -729,13 +831,26 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(lesson_rag_17_adding_again_changes_nothing), T(lesson_rag_17_the_same_long_file_twice_is_shown_once),
-        T(scripts_are_compared_on_equal_terms), T(lesson_rag_18_changed_text_replaces_the_old), T(lesson_rag_15_names_of_every_kind),
-        T(lesson_rag_19_same_name_in_two_folders), T(lesson_rag_20_forgotten_by_any_name), T(lesson_rag_23_another_embedder_is_refused),
-        T(embedding_again_keeps_everything), T(lesson_rag_12_13_shown_text_is_the_files), T(lesson_rag_26_filters_leave_exactly_the_rare_rows),
-        cmocka_unit_test(filters_equal_brute_force), T(lesson_rag_27_scores_never_rise), T(lesson_rag_28_three_numbers_and_each_bounded),
-        T(lesson_rag_16_nul_bytes_do_not_fail_a_document), T(lesson_rag_25_killed_100_times_nothing_is_lost),
-        T(lesson_rag_24_four_writers_four_readers), T(walking_globs_and_stopping), T(empty_stores_and_questions),
+        T(lesson_rag_17_adding_again_changes_nothing),
+        T(lesson_rag_17_the_same_long_file_twice_is_shown_once),
+        T(scripts_are_compared_on_equal_terms),
+        T(lesson_rag_18_changed_text_replaces_the_old),
+        T(lesson_rag_15_names_of_every_kind),
+        T(lesson_rag_19_same_name_in_two_folders),
+        T(lesson_rag_20_forgotten_by_any_name),
+        T(lesson_rag_23_another_embedder_is_refused),
+        T(embedding_again_keeps_everything),
+        T(lesson_rag_12_13_shown_text_is_the_files),
+        T(lesson_rag_26_filters_leave_exactly_the_rare_rows),
+        cmocka_unit_test(filters_equal_brute_force),
+        T(lesson_rag_27_scores_never_rise),
+        T(lesson_rag_28_three_numbers_and_each_bounded),
+        T(lesson_rag_16_nul_bytes_do_not_fail_a_document),
+        T(lesson_rag_25_killed_100_times_nothing_is_lost),
+        T(lesson_rag_24_four_writers_four_readers),
+        T(walking_globs_and_stopping),
+        T(failing_memory_is_a_status),
+        T(empty_stores_and_questions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
