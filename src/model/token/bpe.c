@@ -24,6 +24,7 @@ struct bpe {
     int32_t byte_id[256];
     struct pair_slot *pairs;
     size_t mask;
+    struct byte_joins joins; /* last byte of a merge's left part, first of its right */
 };
 
 /* ---- the byte alphabet ---- */
@@ -79,7 +80,21 @@ static bool split_merge(struct token_str m, struct token_str *left, struct token
     return true;
 }
 
-static enum sooth_status add_merges(struct tokenizer *t, struct bpe *b, const struct token_source *s, struct sooth_error *err)
+/* Of a piece that merging made, hence written in the byte alphabet. */
+static unsigned char first_byte(struct token_str p)
+{
+    size_t size;
+    return (unsigned char)char_to_byte(utf8_decode(p.text, p.len, &size));
+}
+
+static unsigned char last_byte(struct token_str p)
+{
+    size_t at = utf8_floor(p.text, p.len, p.len - 1);
+    return first_byte((struct token_str){p.text + at, p.len - at});
+}
+
+static enum sooth_status add_merges(struct tokenizer *t, struct bpe *b,
+                                    const struct token_source *s, struct sooth_error *err)
 {
     size_t slots = 16, lost = 0;
     struct buf joined = BUF_INIT;
@@ -112,6 +127,7 @@ static enum sooth_status add_merges(struct tokenizer *t, struct bpe *b, const st
             lost++;
             continue;
         }
+        joins_add(&b->joins, last_byte(left), first_byte(right));
         slot = pair_find(b, l, r);
         if (slot->left < 0)
             *slot = (struct pair_slot){l, r, both, (uint32_t)i};
@@ -216,14 +232,9 @@ static bool put(struct bpe_run *r, int32_t id, size_t start, size_t end)
     return id < 0 || sink_add(r->sink, id, start, end);
 }
 
-static bool encode_piece(void *user, const char *s, size_t at, size_t end)
+/* A part of a piece that merges may cross. */
+static bool encode_part(struct bpe_run *r, const char *s, size_t at, size_t end)
 {
-    struct bpe_run *r = user;
-    int32_t id = end - at == 1 ? r->b->byte_id[(unsigned char)s[at]] : -1;
-    if (id < 0 && r->b->whole_first)
-        id = whole_piece(r, s + at, end - at);
-    if (id >= 0)
-        return put(r, id, at, end);
     merge_clear(&r->work);
     for (size_t i = at; i < end; i++)
         if (!merge_push(&r->work, (uint32_t)i, r->b->byte_id[(unsigned char)s[i]]))
@@ -233,6 +244,22 @@ static bool encode_piece(void *user, const char *s, size_t at, size_t end)
     for (uint32_t i = 0, next; i != MERGE_NONE; i = next) {
         next = r->work.symbols[i].next;
         if (!put(r, r->work.symbols[i].id, r->work.symbols[i].start, next == MERGE_NONE ? end : r->work.symbols[next].start))
+            return false;
+    }
+    return true;
+}
+
+static bool encode_piece(void *user, const char *s, size_t at, size_t end)
+{
+    struct bpe_run *r = user;
+    int32_t id = end - at == 1 ? r->b->byte_id[(unsigned char)s[at]] : -1;
+    if (id < 0 && r->b->whole_first)
+        id = whole_piece(r, s + at, end - at);
+    if (id >= 0)
+        return put(r, id, at, end);
+    for (size_t stop; at < end; at = stop) {
+        stop = vocab_part_end(&r->b->joins, s, at, end);
+        if (!encode_part(r, s, at, stop))
             return false;
     }
     return true;

@@ -16,6 +16,7 @@
 struct spm {
     int32_t byte_id[256];
     bool words_apart;
+    struct byte_joins joins;
     size_t longest;
 };
 
@@ -33,6 +34,7 @@ static enum sooth_status spm_build(struct tokenizer *t, const struct token_sourc
         return err_set(err, SOOTH_ERR_FORMAT, "SentencePiece vocabulary without scores (tokenizer.ggml.scores)");
     vocab_bytes(t, m->byte_id);
     m->words_apart = vocab_words_apart(t);
+    vocab_joins(t, &m->joins);
     for (size_t id = 0; id < t->n; id++)
         if (vocab_is_text(t, (int32_t)id) && vocab_piece(t, (int32_t)id).len > m->longest)
             m->longest = vocab_piece(t, (int32_t)id).len;
@@ -77,7 +79,8 @@ static bool spell(const struct tokenizer *t, const struct mapped_text *map, size
     return true;
 }
 
-static bool encode_word(const struct tokenizer *t, struct merge_work *w, const struct mapped_text *map, size_t start, size_t end,
+static bool encode_part(const struct tokenizer *t, struct merge_work *w,
+                        const struct mapped_text *map, size_t start, size_t end,
                         struct token_sink *sink)
 {
     const char *s = map->text.data;
@@ -118,7 +121,10 @@ static enum sooth_status spm_encode(const struct tokenizer *t, const struct toke
     good = !mapped_failed(&map);
     for (size_t at = 0, end; good && at < map.text.len; at = end) {
         end = m->words_apart ? vocab_word_end(map.text.data, at, map.text.len) : map.text.len;
-        good = encode_word(t, &work, &map, at, end, sink);
+        for (size_t from = at, stop; good && from < end; from = stop) {
+            stop = vocab_part_end(&m->joins, map.text.data, from, end);
+            good = encode_part(t, &work, &map, from, stop, sink);
+        }
     }
     merge_release(&work);
     mapped_release(&map);

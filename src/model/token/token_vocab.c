@@ -5,6 +5,7 @@
 #include "core/base/checked.h"
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "core/base/utf8.h"
 
 #define ROW(x) extern const struct token_row token_row_##x;
 #include "model/token/token_rows.inc"
@@ -125,6 +126,25 @@ bool vocab_words_apart(const struct tokenizer *t)
         }
     }
     return true;
+}
+
+void vocab_joins(const struct tokenizer *t, struct byte_joins *j)
+{
+    memset(j, 0, sizeof *j);
+    for (size_t id = 0; id < t->n; id++) {
+        struct token_str p = vocab_piece(t, (int32_t)id);
+        for (size_t i = 1; vocab_is_text(t, (int32_t)id) && i < p.len; i++)
+            joins_add(j, (unsigned char)p.text[i - 1], (unsigned char)p.text[i]);
+    }
+}
+
+size_t vocab_part_end(const struct byte_joins *j, const char *s, size_t at, size_t end)
+{
+    size_t size;
+    utf8_decode(s + at, end - at, &size);
+    for (at += size; at < end && joins_has(j, s[at - 1], s[at]); at += size)
+        utf8_decode(s + at, end - at, &size);
+    return at;
 }
 
 size_t vocab_word_end(const char *s, size_t at, size_t len)

@@ -76,6 +76,24 @@ int32_t vocab_start(const struct tokenizer *t);
 int32_t vocab_stop(const struct tokenizer *t);
 void vocab_warn(struct tokenizer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Which bytes may be neighbours inside a piece, or inside what a merge makes: where two never are,
+ * no token runs across, and a run may be cut there exactly. Long runs then need little memory. */
+struct byte_joins {
+    unsigned char bits[256][32];
+};
+static inline void joins_add(struct byte_joins *j, unsigned char left, unsigned char right)
+{
+    j->bits[left][right / 8] |= (unsigned char)(1u << right % 8);
+}
+static inline bool joins_has(const struct byte_joins *j, char left, char right)
+{
+    unsigned char r = (unsigned char)right;
+    return j->bits[(unsigned char)left][r / 8] >> r % 8 & 1;
+}
+void vocab_joins(const struct tokenizer *t, struct byte_joins *j); /* of all text pieces */
+/* End of the uncuttable part of s[at, end) that begins at `at`; characters stay whole. */
+size_t vocab_part_end(const struct byte_joins *j, const char *s, size_t at, size_t end);
+
 /* U+2581, SentencePiece's visible space. */
 #define TOKEN_SPACE "\xE2\x96\x81"
 /* True when no text piece holds U+2581 after another character: then runs may be cut before each U+2581 that

@@ -23,6 +23,7 @@ struct unigram {
     struct charsmap map;
     double unknown;
     bool words_apart;
+    struct byte_joins joins;
 };
 
 struct lattice_node {
@@ -76,6 +77,7 @@ static enum sooth_status unigram_build(struct tokenizer *t, const struct token_s
     if (t->special[ROLE_UNK] < 0)
         return err_set(err, SOOTH_ERR_FORMAT, "unigram vocabulary without an unknown token");
     u->words_apart = vocab_words_apart(t);
+    vocab_joins(t, &u->joins);
     t->squeeze = s->remove_extra_whitespaces != TOKEN_NO;
     t->add_space = s->add_space_prefix != TOKEN_NO;
     t->add_eos = true; /* XLM-R's files say BOS too; T5 has none */
@@ -149,8 +151,8 @@ static void extend(const struct tokenizer *t, const char *s, uint32_t i, uint32_
 }
 
 /* best: [end - at + 1] */
-static bool solve_word(const struct tokenizer *t, const struct mapped_text *m, size_t at, size_t end, struct lattice_node *best,
-                       size_t floor, struct token_sink *sink)
+static bool solve_part(const struct tokenizer *t, const struct mapped_text *m, size_t at,
+                       size_t end, struct lattice_node *best, size_t floor, struct token_sink *sink)
 {
     const char *s = m->text.data + at;
     uint32_t len = (uint32_t)(end - at), next = len;
@@ -189,7 +191,11 @@ static enum sooth_status unigram_encode(const struct tokenizer *t, const struct 
     bool good = normalize(&f, run);
     for (size_t at = 0, end; good && at < f.out.text.len; at = end) {
         end = u->words_apart ? vocab_word_end(f.out.text.data, at, f.out.text.len) : f.out.text.len;
-        good = vec_reserve(&best, end - at + 1) && solve_word(t, &f.out, at, end, best.items, floor, sink);
+        for (size_t from = at, stop; good && from < end; from = stop) {
+            stop = vocab_part_end(&u->joins, f.out.text.data, from, end);
+            good = vec_reserve(&best, stop - from + 1) &&
+                   solve_part(t, &f.out, from, stop, best.items, floor, sink);
+        }
     }
     vec_free(&best);
     mapped_release(&f.out);

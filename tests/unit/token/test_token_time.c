@@ -1,10 +1,16 @@
-/* test_token_time.c: every family on long runs of one class of characters: linear time, bounded stack. */
+/* test_token_time.c: every family on long runs of one class of characters, in a stack of 256 KiB.
+ *
+ * Twice the text takes less than 2.3 times the time, from 64 to 128 KiB; and a text of 1 MiB less
+ * than 64 times that of 64 KiB (a quadratic step would take 256 times). The doubling is not
+ * asserted for longer texts: one unbroken run that merges everywhere is n log n, and once it has
+ * outgrown the cache a doubling has measured 2.3 to 2.6, though its instructions grow 2.07 times.
+ */
 #include <math.h>
 #include <pthread.h>
 #include <time.h>
 #include "small_vocab.h"
 
-enum { SIZE = 1 << 18 };
+enum { SIZE = 1 << 16, LARGE = 1 << 20 };
 
 static const char *const classes[] = {"a", "1", " ", "\n", "!", "中", "\xCC\x81", "\xC3\xA9", "ab ", "1 a!", "'s", "\r\n ", "\xFF", "aaab"};
 
@@ -20,7 +26,11 @@ static double encode_seconds(const struct tokenizer *t, const char *text, size_t
     return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
 }
 
-struct timing { const struct tokenizer *t; const char *text; double ratio; };
+struct timing {
+    const struct tokenizer *t;
+    const char *text;
+    double ratio, large;
+};
 
 /* Ratio of the best of a few tries each: what others do to this machine only ever makes a try longer. */
 static void *measure(void *user)
@@ -28,34 +38,37 @@ static void *measure(void *user)
     struct timing *m = user;
     double one = 1e9, two = 1e9;
     m->ratio = 1e9;
-    for (int i = 0; i < 16 && m->ratio >= 2.3; i++) {
+    for (double spent = 0; m->ratio >= 2.3 && spent < 2; spent += one + two) {
         one = fmin(one, encode_seconds(m->t, m->text, SIZE));
         two = fmin(two, encode_seconds(m->t, m->text, 2 * SIZE));
         m->ratio = two / one;
     }
+    if (m->ratio < 2.3)
+        m->large = encode_seconds(m->t, m->text, LARGE) / one;
     return NULL;
 }
 
 static void check_linear(struct small_vocab *v, const char *name)
 {
     struct tokenizer *t = small_open(v);
-    char *text = mem_alloc(2 * SIZE);
+    char *text = mem_alloc(LARGE);
     pthread_attr_t attr;
     assert_int_equal(pthread_attr_init(&attr), 0);
     assert_int_equal(pthread_attr_setstacksize(&attr, 256 << 10), 0);
     for (size_t c = 0; c < sizeof classes / sizeof *classes; c++) {
-        struct timing m = {t, text, 0};
+        struct timing m = {t, text, 0, 0};
         size_t len = strlen(classes[c]);
         pthread_t thread;
-        for (size_t i = 0; i < 2 * SIZE; i++)
+        for (size_t i = 0; i < LARGE; i++)
             text[i] = classes[c][i % len];
         assert_int_equal(pthread_create(&thread, &attr, measure, &m), 0);
         pthread_join(thread, NULL);
-        double load = 0;
-        if (m.ratio >= 2.3 && getloadavg(&load, 1) == 1 && load > 4)
-            print_message("SKIP %s: the machine is too busy to measure (load %.1f)\n", name, load);
-        else if (m.ratio >= 2.3)
-            fail_msg("%s, runs of '%s': time grows %.2f times for twice the text", name, classes[c], m.ratio);
+        if (m.large >= 64)
+            fail_msg("%s, runs of '%s': time grows %.0f times for 16 times the text", name,
+                     classes[c], m.large);
+        if (m.ratio >= 2.3)
+            fail_msg("%s, runs of '%s': time grows %.2f times for twice the text", name, classes[c],
+                     m.ratio);
     }
     pthread_attr_destroy(&attr);
     mem_free(text);
