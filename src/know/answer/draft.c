@@ -121,6 +121,11 @@ static void put_prose(struct span t, struct buf *out)
                 continue;
             }
         }
+        if (i + 2 < t.len && (!memcmp(t.s + i, "<<<", 3) || !memcmp(t.s + i, ">>>", 3))) { /* our own marks, echoed: to the line's end */
+            const char *end = memchr(t.s + i, '\n', t.len - i);
+            i = end ? (size_t)(end - t.s) - 1 : t.len;
+            continue;
+        }
         if (t.s[i] == '*' && k < t.len && t.s[k] == '*') { /* emphasis */
             i = k;
             continue;

@@ -25,6 +25,7 @@
 #define MEANING 0.40
 #define WORDS 0.40
 #define KIND 0.14
+#define KIND_HARD 0.24
 #define RANK 0.10
 #define MAX_TERMS 128
 #define CROSS_KNOWN 0.5   /* of the question's weight known in its own language, under which the other gets more places */
@@ -139,6 +140,18 @@ static double relation_share(const struct finder *f, const unsigned char *a)
     return total > 0 ? s / total : 1;
 }
 
+/* "Figure 3: ...", "Table 2:", "Listing 7.": captions name things and rarely answer. */
+static bool is_caption(const char *s, size_t len)
+{
+    static const char *const heads[] = { "Figure ", "Fig. ", "Table ", "Listing ", "图 ", "表 ", "图", "表" };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t n = strlen(heads[i]);
+        if (len > n + 1 && !memcmp(s, heads[i], n) && s[n] >= '0' && s[n] <= '9')
+            return true;
+    }
+    return false;
+}
+
 static void cover(struct finder *f, struct evidence *out)
 {
     unsigned char all[MAX_TERMS] = { 0 }, passage[MAX_TERMS] = { 0 };
@@ -161,6 +174,8 @@ static void cover(struct finder *f, struct evidence *out)
         out->relation = fmax(out->relation, relation_share(f, near));
         out->passage = fmax(out->passage, share(f, passage));
         x->kind = want_met(f->q, &x->lexed);
+        if (is_caption(f->hits->items[x->hit].text + x->start, x->end - x->start))
+            x->kind *= 0.3; /* its number is its own */
         size_t fresh = 0, content = 0;
         for (size_t i = 0; i < x->lexed.terms.count; i++) {
             const struct lexeme *t = &x->lexed.terms.items[i];
@@ -223,18 +238,6 @@ static enum sooth_status measure(struct finder *f, double known, evidence_dense_
     return st;
 }
 
-/* "Figure 3: ...", "Table 2:", "Listing 7.": captions name things and rarely answer. */
-static bool is_caption(const char *s, size_t len)
-{
-    static const char *const heads[] = { "Figure ", "Fig. ", "Table ", "Listing ", "图 ", "表 ", "图", "表" };
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
-        size_t n = strlen(heads[i]);
-        if (len > n + 1 && !memcmp(s, heads[i], n) && s[n] >= '0' && s[n] <= '9')
-            return true;
-    }
-    return false;
-}
-
 static void score(struct finder *f)
 {
     double lo = INFINITY, hi = -INFINITY;
@@ -253,7 +256,8 @@ static void score(struct finder *f)
             d -= CROSS_BEHIND; /* the question's own language goes first when both are as good */
         }
         const char *text = f->hits->items[u->hit].text;
-        u->score = meaning * d + w * words + KIND * u->kind + RANK / (1.0 + (double)u->hit);
+        bool hard = f->q->want == WANT_NUMBER || f->q->want == WANT_DATE; /* there is one or there is none */
+        u->score = meaning * d + w * words + (hard ? KIND_HARD : KIND) * u->kind + RANK / (1.0 + (double)u->hit);
         if (u->heading)
             u->score -= 0.15;
         if (text[u->end - 1] == '?' || (u->end - u->start >= 3 && !memcmp(text + u->end - 3, "？", 3)))

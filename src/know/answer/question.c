@@ -135,6 +135,28 @@ static enum want wanted(const char *text, bool han)
     return WANT_ANY;
 }
 
+/* "how long", "which year": the words that only say what kind of thing is wanted need not stand in an answer. */
+static void mute_kind_words(struct question *q)
+{
+    static const char measures[] = " long many much often old far large big high tall deep fast heavy wide late early ";
+    char key[16];
+    for (size_t i = 1; i < q->lexed.terms.count; i++) {
+        const struct lexeme *before = &q->lexed.terms.items[i - 1];
+        struct lexeme *t = &q->lexed.terms.items[i];
+        size_t n = t->end - t->start, m = before->end - before->start;
+        const char *w = q->text + before->start;
+        bool how = m == 3 && !strncasecmp(w, "how", 3), which = (m == 5 && !strncasecmp(w, "which", 5)) || (m == 4 && !strncasecmp(w, "what", 4));
+        if (t->kind != LEX_WORD || n > 12 || !(how || which))
+            continue;
+        snprintf(key, sizeof key, " %.*s ", (int)n, q->text + t->start);
+        bool kind = how && strstr(measures, key) != NULL;
+        for (size_t k = 0; k < sizeof nouns / sizeof *nouns && which; k++)
+            kind |= strlen(nouns[k].words) == n && !strncasecmp(nouns[k].words, q->text + t->start, n);
+        if (kind)
+            t->flags |= LEX_STOP;
+    }
+}
+
 enum sooth_status question_read(const char *text, struct question *out, struct sooth_error *err)
 {
     *out = (struct question){ .text = text, .han = text_is_han(text, strlen(text)) };
@@ -146,6 +168,7 @@ enum sooth_status question_read(const char *text, struct question *out, struct s
     out->thanks = only(thanks, sizeof thanks / sizeof *thanks, text);
     out->small_talk = !out->thanks && only(greetings, sizeof greetings / sizeof *greetings, text);
     out->want = wanted(text, out->han);
+    mute_kind_words(out);
     static const char *const both[] = { ", and w", " and which", " and what", " and where", " and who", " and when", " and how", "，分别", "和哪", "以及", "，又",
                                         "谁的哪", "各是", "各为" };
     for (size_t i = 0; i < sizeof both / sizeof *both; i++)
@@ -223,13 +246,26 @@ static size_t separators(const struct lexed *t)
     return n;
 }
 
+/* A weekday or a time of the day: some kind of "when". */
+static bool names_time(const struct lexed *t)
+{
+    static const char *const words[] = { "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "noon", "midnight", "morning",
+                                         "evening", "summer", "winter", "spring", "autumn", "周一", "周二", "周三", "周四", "周五", "周六", "周日", "星期",
+                                         "上午", "下午", "晚上", "早上", "点", "春", "夏", "秋", "冬" };
+    for (size_t i = 0; i < t->len; i++)
+        for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+            if (i + strlen(words[k]) <= t->len && !strncasecmp(t->text + i, words[k], strlen(words[k])))
+                return true;
+    return false;
+}
+
 double want_met(const struct question *q, const struct lexed *t)
 {
     switch (q->want) {
     case WANT_NUMBER:
         return new_quantity(q, t, false) ? 1 : 0;
     case WANT_DATE:
-        return new_quantity(q, t, true) ? 1 : 0;
+        return new_quantity(q, t, true) ? 1 : names_time(t) || new_quantity(q, t, false) ? 0.6 : 0;
     case WANT_PERSON:
         return new_person(q, t) ? 0.9 : text_is_han(t->text, t->len) ? 0.5 : 0.1;
     case WANT_PLACE:

@@ -25,11 +25,17 @@ static bool same(const struct check_case *c, const struct quantity *q, const str
     return approximate(c->claim, q) && quantity_comparable(q, e) && fabs(q->value - e->value) <= 0.05 * fabs(e->value);
 }
 
+static const struct quantity *rival(const struct check_case *c, const struct quantity *q);
+
+/* A bare "2" (a heading's number, a cell) says "2 months" only where nothing else counts months. */
 static bool said(const struct check_case *c, const struct quantity *q)
 {
-    for (size_t i = 0; i < c->window->quantities.count; i++)
-        if (same(c, q, &c->window->quantities.items[i]))
+    bool rivalled = rival(c, q) != NULL;
+    for (size_t i = 0; i < c->window->quantities.count; i++) {
+        const struct quantity *e = &c->window->quantities.items[i];
+        if (same(c, q, e) && (q->kind == QTY_DATE || e->kind == QTY_DATE || e->dimension == q->dimension || !rivalled))
             return true;
+    }
     for (size_t i = 0; c->around && i < c->around->quantities.count; i++)
         if (same(c, q, &c->around->quantities.items[i]))
             return true;

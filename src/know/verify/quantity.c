@@ -244,6 +244,13 @@ static double digits_value(const char *w, size_t *used)
     return scale > 1 ? v / scale : v;
 }
 
+/* "2. Rent and costs", "3) Notice": the number of a heading or list item counts nothing. */
+static bool is_marker(const struct lexed *l, const struct lexeme *t)
+{
+    bool head = t->start == 0 || l->text[t->start - 1] == '\n';
+    return head && t->end - t->start <= 3 && t->end + 1 < l->len && (l->text[t->end] == '.' || l->text[t->end] == ')') && l->text[t->end + 1] == ' ';
+}
+
 /* A LEX_NUMBER term: all numbers in it ("64-bit", "4-5"), or one ISO date. */
 static void digits_push(struct lexed *l, const struct lexeme *t)
 {
@@ -320,7 +327,8 @@ static void latin_find(struct lexed *l)
     for (size_t i = 0; i < l->terms.count;) {
         const struct lexeme *t = &l->terms.items[i];
         if (t->kind == LEX_NUMBER) {
-            digits_push(l, t);
+            if (!is_marker(l, t))
+                digits_push(l, t);
         } else if (t->kind == LEX_WORD) {
             size_t n = plain(l, t->start, t->end, w, sizeof w);
             const struct named *o = NAMED(ordinals, w, n);

@@ -26,6 +26,8 @@ static const struct pair edits[] = {
     { "它支持多达 32 个铜层的 PCB。", "它支持多达 64 个铜层的 PCB。" },
     { "约百分之三十的用户来自上海。", "约40%的用户来自上海。" },
     { "合同期限为三年，押金为两个月租金。", "合同期限为五年，押金为两个月租金。" },
+    { "After the fixed term either side may end the lease with three months' notice.\n\n2. Rent and costs", "The lease may be ended with 2 months' notice." },
+    { "6 Cleaning and care\n\nClean the pump filter every two months.", "Clean the pump filter every six months." },
     /* dates */
     { "The bridge was opened on March 5, 2024.", "The bridge was opened on 5 March 2023." },
     { "Ms Chen joined the board in 1998.", "Ms Chen joined the board in 1989." },
