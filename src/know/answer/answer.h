@@ -24,6 +24,7 @@ struct question {
     size_t own;           /* where the question itself begins, behind what followup.c put before it */
     enum want want;
     bool han;             /* asked in Chinese (or its kin) */
+    bool calendar;        /* a year, month or date it must be: an hour would not do */
     bool several;         /* asks for more than one thing */
     bool small_talk;      /* a greeting: nothing to search */
     bool thanks;          /* "yes", "thanks": goes on with what there is */

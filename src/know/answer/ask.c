@@ -342,6 +342,7 @@ enum sooth_status sooth_ask(struct sooth_kb *kb, struct sooth_session *session, 
         k.q.own = own_at;
         if (own_at && !(st = question_read(out->standalone + own_at, &own, err))) {
             k.q.want = own.want;
+            k.q.calendar = own.calendar;
             k.q.several = own.several;
             question_release(&own);
         }

@@ -24,11 +24,11 @@
 #define W_PASSAGE 2.4
 #define W_NEAR 2.2
 #define W_KIND 1.4
-#define W_MEANING 3.0    /* times aligned similarity above MEANING_ZERO, within MEANING_SPAN */
+#define W_MEANING 8.0    /* times aligned similarity above MEANING_ZERO, within MEANING_SPAN */
 #define MEANING_ZERO 0.35
 #define MEANING_SPAN 0.15
 #define W_CROSS 15.0
-#define CROSS_ZERO 0.40  /* aligned similarity at which a sentence in the other language is as likely right as wrong */
+#define CROSS_ZERO 0.33  /* aligned similarity at which a sentence in the other language is as likely right as wrong */
 
 static double logistic(double z) { return 1 / (1 + exp(-z)); }
 

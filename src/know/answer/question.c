@@ -168,6 +168,9 @@ enum sooth_status question_read(const char *text, struct question *out, struct s
     out->thanks = only(thanks, sizeof thanks / sizeof *thanks, text);
     out->small_talk = !out->thanks && only(greetings, sizeof greetings / sizeof *greetings, text);
     out->want = wanted(text, out->han);
+    static const char *const calendar[] = { "year", "month", "date", "season", "century", "哪年", "哪一年", "几月", "日期", "年份" };
+    for (size_t i = 0; i < sizeof calendar / sizeof *calendar; i++)
+        out->calendar |= strstr(text, calendar[i]) != NULL;
     mute_kind_words(out);
     static const char *const both[] = { ", and w", " and which", " and what", " and where", " and who", " and when", " and how", "，分别", "和哪", "以及", "，又",
                                         "谁的哪", "各是", "各为" };
@@ -265,7 +268,7 @@ double want_met(const struct question *q, const struct lexed *t)
     case WANT_NUMBER:
         return new_quantity(q, t, false) ? 1 : 0;
     case WANT_DATE:
-        return new_quantity(q, t, true) ? 1 : names_time(t) || new_quantity(q, t, false) ? 0.6 : 0;
+        return new_quantity(q, t, true) ? 1 : !q->calendar && (names_time(t) || new_quantity(q, t, false)) ? 0.6 : 0;
     case WANT_PERSON:
         return new_person(q, t) ? 0.9 : text_is_han(t->text, t->len) ? 0.5 : 0.1;
     case WANT_PLACE:
