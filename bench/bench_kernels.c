@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/cpu.h"
@@ -14,9 +15,6 @@
 #include "core/base/rng.h"
 #include "core/kernel/kernel.h"
 #include "core/quant/quant.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 static double seconds_each = 0.4;
 static const char *only;
@@ -27,35 +25,29 @@ static bool wanted(const char *name) { return !only || strstr(name, only); }
 /* ---- peaks of one core ---- */
 
 #if defined(__x86_64__)
-/* The best of many short runs: other programs on the core only ever make it slower. */
-#define PEAK_LOOP(type, zero, step, ops) \
-    type s[12]; \
-    double best = 0; \
-    for (int i = 0; i < 12; i++) \
-        s[i] = zero; \
-    for (int k = 0; k < 400; k++) { \
-        const double t0 = clock_seconds(); \
-        for (int r = 0; r < 20000; r++) \
-            for (int i = 0; i < 12; i++) { \
-                s[i] = step; \
-                __asm__ volatile("" : "+v"(s[i])); \
-            } \
-        const double rate = 12.0 * 20000 * ops / (clock_seconds() - t0); \
-        best = rate > best ? rate : best; \
-    } \
-    return best
-__attribute__((target("avx512f"))) static double peak_f32(void)
-{
-    PEAK_LOOP(__m512, _mm512_set1_ps(1), _mm512_fmadd_ps(s[i], s[i], s[i]), 32);
-}
-__attribute__((target("avx512f,avx512vnni"))) static double peak_i8(void)
-{
-    PEAK_LOOP(__m512i, _mm512_set1_epi8(1), _mm512_dpbusd_epi32(s[i], s[i], s[i]), 128);
-}
-__attribute__((target("avx2,fma"))) static double peak_f32_256(void)
-{
-    PEAK_LOOP(__m256, _mm256_set1_ps(1), _mm256_fmadd_ps(s[i], s[i], s[i]), 16);
-}
+/* Twelve independent chains, in assembler so that nothing but the instruction is timed; the best of many short runs:
+ * other programs on the core only ever make it slower. */
+#define PEAK_LOOP(name, instruction, reg, ops) \
+    static double name(void) \
+    { \
+        double best = 0; \
+        for (int k = 0; k < 400; k++) { \
+            long n = 20000; \
+            const double t0 = clock_seconds(); \
+            __asm__ volatile("1:\n.irp r,0,1,2,3,4,5,6,7,8,9,10,11\n" instruction " %%" reg "\\r,%%" reg "\\r,%%" reg "\\r\n.endr\n" \
+                             "dec %0\njnz 1b\n" \
+                             : "+r"(n) \
+                             : \
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+                               "xmm11", "cc"); \
+            const double rate = 12.0 * 20000 * ops / (clock_seconds() - t0); \
+            best = rate > best ? rate : best; \
+        } \
+        return best; \
+    }
+PEAK_LOOP(peak_f32, "vfmadd231ps", "zmm", 32)
+PEAK_LOOP(peak_f32_256, "vfmadd231ps", "ymm", 16)
+PEAK_LOOP(peak_i8, "vpdpbusd", "zmm", 128)
 #endif
 
 struct stream { const float *p; float out[64]; size_t n; };
@@ -68,8 +60,9 @@ static double peak_read(struct pool *pool)
 {
     enum { TILES = 64 };
     const size_t bytes = (size_t)256 << 20;
-    float *p = mem_calloc(1, bytes);
+    float *p = mem_aligned((size_t)2 << 20, bytes);
     struct stream s = { p, { 0 }, bytes / 4 / TILES };
+    madvise(p, bytes, MADV_HUGEPAGE);
     memset(p, 1, bytes);
     double best = 0;
     for (int i = 0; i < 12; i++) {
@@ -125,7 +118,8 @@ struct model {
     size_t n, threads, skip; /* the last `skip` matrices are for decoding only */
 };
 
-static struct qmat matrix(const char *type, size_t rows, size_t cols, bool pack, enum qmat_compute compute)
+static struct qmat matrix(const char *type, size_t rows, size_t cols, bool pack, enum qmat_compute compute,
+                          struct qmat_space *space)
 {
     const struct qtype *t = qtype_by_name(type);
     struct qmat m;
@@ -143,7 +137,10 @@ static struct qmat matrix(const char *type, size_t rows, size_t cols, bool pack,
         memcpy(data + i * (bytes / rows), data, bytes / rows);
     qmat_init(&m, t, rows, cols, data);
     if (pack) {
-        qmat_pack(&m, pools[1], compute, NULL);
+        if (space)
+            qmat_pack_in(&m, pools[1], compute, space, NULL);
+        else
+            qmat_pack(&m, pools[1], compute, NULL);
         mem_free(data);
         m.data = NULL;
     }
@@ -173,11 +170,21 @@ static void bench_model(const char *name, size_t layers, const struct shape *lay
     struct model m = { .skip = 1 };
     const size_t count = layers * per + 1;
     int *group = mem_array(count, sizeof *group);
+    struct qmat_space space;
+    size_t packed = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct shape s = i + 1 == count ? head : layer[i % per];
+        struct qmat w;
+        qmat_init(&w, qtype_by_name(s.type), s.rows, s.cols, NULL);
+        packed += qmat_packed_bytes(&w, QMAT_NATIVE);
+    }
+    if (qmat_space_init(&space, packed, NULL))
+        abort();
     double bytes = 0, ops = 0, peak_cols = 0, peak_rows = 0;
     m.w = mem_array(count, sizeof *m.w);
     for (size_t i = 0; i < count; i++) {
         const struct shape s = i + 1 == count ? head : layer[i % per];
-        m.w[i] = matrix(s.type, s.rows, s.cols, true, QMAT_NATIVE);
+        m.w[i] = matrix(s.type, s.rows, s.cols, true, QMAT_NATIVE, &space);
         group[i] = (int)(i / per) * 16 + s.group;
         bytes += (double)m.w[i].panel_bytes * (double)((s.rows + 15) / 16);
         ops += i + 1 == count ? 0 : 2.0 * (double)(s.rows * s.cols);
@@ -207,8 +214,7 @@ static void bench_model(const char *name, size_t layers, const struct shape *lay
                    (double)m.n / t, ops * (double)m.n / t / 1e9, 100 * ops * (double)m.n / t / i8_peak / (double)m.threads);
         }
     }
-    for (size_t i = 0; i < count; i++)
-        qmat_release(&m.w[i]);
+    qmat_space_release(&space);
     mem_free(m.w);
     mem_free(m.x);
     mem_free(m.y);
@@ -225,7 +231,7 @@ static void bench_product(const char *type, enum qmat_compute compute, bool pack
     snprintf(name, sizeof name, "%s%s%s", type, compute == QMAT_INT8 ? "/int8" : "", pack ? "" : "/unpacked");
     if (!wanted(name))
         return;
-    struct qmat w = matrix(type, rows, cols, pack, compute);
+    struct qmat w = matrix(type, rows, cols, pack, compute, NULL);
     struct model m = { .w = &w, .count = 1, .group = group, .n = n };
     m.x = mem_array(n * cols, 4);
     m.y = mem_array(n * rows, 4);
@@ -290,7 +296,7 @@ static bool check_levels(void)
         kernel_at(0)->act_quantize(x + i * COLS, COLS, tiles, i);
     const struct act act = { tiles, COLS };
     for (size_t t = 0; qtype_at(t); t++) {
-        struct qmat w = matrix(qtype_at(t)->name, OUT, COLS, true, QMAT_NATIVE);
+        struct qmat w = matrix(qtype_at(t)->name, OUT, COLS, true, QMAT_NATIVE, NULL);
         const struct panel_view v = { w.panels, w.panel_bytes, OUT, COLS };
         kernel_at(0)->panel_mul[w.kind](&v, 0, 3, x, COLS, &act, 0, ROWS, want, OUT);
         for (size_t l = 1; kernel_at(l); l++) {

@@ -11,6 +11,8 @@
 #include "core/kernel/gemm_ops.h"
 #include "core/kernel/kernel.h"
 
+#define PANEL_AHEAD 2048
+
 static void panel_act_quantize(const float *x, size_t n, struct act_tile *tiles, size_t row)
 {
     for (struct act_tile *tile = tiles; tile < tiles + n / PANEL_BLOCK; tile++, x += PANEL_BLOCK) {
@@ -166,6 +168,10 @@ LANE_INLINE void panel_rows(const enum panel_kind kind, const int R, const uint8
     for (size_t b = 0; b < cols / PANEL_BLOCK; b++, x++) {
         vi lo[LANE_INT_ROWS], hi[LANE_INT_ROWS];
         w += panel_read_scales(kind, w, b, &s);
+        if (R == 1) /* weights come from memory: ask for them over the page ends where the hardware's reading ahead stops */
+            LANE_UNROLL
+            for (int ahead = 0; ahead < (int)panel_quant_bytes(kind); ahead += 64)
+                __builtin_prefetch(w + PANEL_AHEAD + ahead);
         w += panel_sums(kind, R, w, x->q + row, lo, hi);
         LANE_UNROLL
         for (int r = 0; r < R; r++) {

@@ -17,6 +17,7 @@ extern const struct qtype qtype_q8_0;
 #define QMAT_ROWS 96        /* rows of x in a tile */
 #define QMAT_TILE 24576     /* bytes of panels in a tile, roughly */
 #define QMAT_SPAN 256       /* columns dequantized at a time: a multiple of every block */
+#define QMAT_HUGE ((size_t)2 << 20)
 #define QMAT_INLINE 16384   /* this many activations are quantized without waking the pool */
 
 void qmat_init(struct qmat *m, const struct qtype *type, size_t rows, size_t cols, const void *data)
@@ -26,7 +27,8 @@ void qmat_init(struct qmat *m, const struct qtype *type, size_t rows, size_t col
 
 void qmat_release(struct qmat *m)
 {
-    mem_free(m->panels);
+    if (m->own)
+        mem_free(m->panels);
     m->panels = NULL;
     m->kind = m->type ? m->type->panel : 0;
 }
@@ -65,21 +67,70 @@ static void qmat_pack_tile(void *ctx, size_t p, unsigned worker)
         m->type->pack(qmat_at(m, row, 0), qmat_row_bytes(m), rows, m->cols, panel);
 }
 
-enum sooth_status qmat_pack(struct qmat *m, struct pool *pool, enum qmat_compute compute, struct sooth_error *err)
+static enum panel_kind qmat_kind(const struct qmat *m, enum qmat_compute compute)
+{
+    return compute == QMAT_INT8 && m->type->panel <= PANEL_BF16 && m->cols % PANEL_BLOCK == 0 ? PANEL_Q8 : m->type->panel;
+}
+
+size_t qmat_packed_bytes(const struct qmat *m, enum qmat_compute compute)
 {
     size_t total;
+    const bool fits = size_mul(panel_bytes(qmat_kind(m, compute), m->cols), qmat_panel_count(m), &total) &&
+                      size_align(total, 64, &total);
+    return fits ? total : SIZE_MAX;
+}
+
+static void qmat_fill(struct qmat *m, struct pool *pool, enum qmat_compute compute, void *panels, bool own)
+{
+    m->panels = panels;
+    m->own = own;
+    m->kind = (uint8_t)qmat_kind(m, compute);
+    m->panel_bytes = panel_bytes(m->kind, m->cols);
+    pool_run(pool, qmat_panel_count(m), qmat_pack_tile, m);
+}
+
+enum sooth_status qmat_pack(struct qmat *m, struct pool *pool, enum qmat_compute compute, struct sooth_error *err)
+{
+    const size_t total = qmat_packed_bytes(m, compute);
     if (m->panels)
         return SOOTH_OK;
-    const bool plain = m->kind == PANEL_F32 || m->kind == PANEL_F16 || m->kind == PANEL_BF16;
-    if (compute == QMAT_INT8 && plain && m->cols % PANEL_BLOCK == 0)
-        m->kind = PANEL_Q8;
-    m->panel_bytes = panel_bytes(m->kind, m->cols);
-    if (!size_mul(m->panel_bytes, qmat_panel_count(m), &total) || !(m->panels = mem_aligned(64, total ? total : 64))) {
-        m->kind = m->type->panel;
+    void *panels = total < SIZE_MAX ? mem_aligned(64, total ? total : 64) : NULL;
+    if (!panels)
         return err_nomem(err);
-    }
-    pool_run(pool, qmat_panel_count(m), qmat_pack_tile, m);
+    qmat_fill(m, pool, compute, panels, true);
     return SOOTH_OK;
+}
+
+enum sooth_status qmat_pack_in(struct qmat *m, struct pool *pool, enum qmat_compute compute, struct qmat_space *space,
+                               struct sooth_error *err)
+{
+    const size_t total = qmat_packed_bytes(m, compute);
+    if (m->panels)
+        return SOOTH_OK;
+    if (total > space->size - space->used)
+        return err_set(err, SOOTH_ERR_LIMIT, "no room for a matrix of %zu x %zu in the memory set aside", m->rows, m->cols);
+    qmat_fill(m, pool, compute, space->base + space->used, false);
+    space->used += total;
+    return SOOTH_OK;
+}
+
+enum sooth_status qmat_space_init(struct qmat_space *s, size_t bytes, struct sooth_error *err)
+{
+    size_t size;
+    *s = (struct qmat_space){ 0 };
+    if (!size_align(bytes ? bytes : 1, QMAT_HUGE, &size) || !(s->base = mem_aligned(QMAT_HUGE, size)))
+        return err_nomem(err);
+    s->size = size;
+#if defined(MADV_HUGEPAGE)
+    madvise(s->base, size, MADV_HUGEPAGE); /* a wish: nothing depends on it */
+#endif
+    return SOOTH_OK;
+}
+
+void qmat_space_release(struct qmat_space *s)
+{
+    mem_free(s->base);
+    *s = (struct qmat_space){ 0 };
 }
 
 void qmat_drop_source(const struct qmat *m)

@@ -211,19 +211,23 @@ static enum sooth_status plan(struct arch_model *m, const struct arch_options *o
 
 static enum sooth_status pack(struct arch_model *m, const struct arch_options *o, struct sooth_error *err)
 {
-    for (size_t i = 0; i < m->list.count && !o->no_pack; i++) {
+    size_t total = 0;
+    for (size_t i = 0; i < m->list.count; i++)
+        if (is_product(m, &m->list.items[i]) && !size_add(total, qmat_packed_bytes(&m->list.items[i].weight->q, o->compute), &total))
+            return err_nomem(err);
+    enum sooth_status status = o->no_pack ? SOOTH_OK : qmat_space_init(&m->space, total, err);
+    for (size_t i = 0; i < m->list.count && !o->no_pack && !status; i++) {
         struct qmat *q = (struct qmat *)&m->list.items[i].weight->q; /* ours until the model is handed out */
         if (!is_product(m, &m->list.items[i]))
             continue;
         size_t bad = qtype_check(q->type, q->data, q->rows * q->cols);
         if (bad != SIZE_MAX)
             return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' holds a number that is not finite, near index %zu", m->list.items[i].weight->name, bad);
-        enum sooth_status status = qmat_pack(q, o->pool, o->compute, err);
-        if (status)
-            return status;
-        qmat_drop_source(q);
+        status = qmat_pack_in(q, o->pool, o->compute, &m->space, err);
+        if (!status)
+            qmat_drop_source(q);
     }
-    return SOOTH_OK;
+    return status;
 }
 
 enum sooth_status arch_load(const struct tensor_file *f, const struct arch_options *options, struct arch_model **out, struct sooth_error *err)
@@ -266,6 +270,7 @@ void arch_free(struct arch_model *m)
         return;
     for (size_t i = 0; i < m->list.count; i++)
         qmat_release((struct qmat *)&m->list.items[i].weight->q);
+    qmat_space_release(&m->space);
     vec_free(&m->list);
     arena_release(&m->arena);
     mem_free(m);

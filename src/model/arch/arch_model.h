@@ -23,6 +23,7 @@ struct arch_model {
     const struct tensor_file *file;
     struct arch_info info;
     struct arena arena;           /* vectors, names, the list */
+    struct qmat_space space;      /* packed weights */
     struct arch_top top;
     struct arch_block *blocks;
     VEC(struct arch_weight) list;

@@ -249,6 +249,39 @@ static void packing_without_memory(void **state)
     unmake(&m);
 }
 
+static void many_matrices_in_one_space(void **state)
+{
+    struct made m[3] = { make(qtype_by_name("q4_1"), 20, 64, 1), make(qtype_by_name("f32"), 33, 96, 2),
+                         make(qtype_by_name("q8_0"), 7, 64, 3) };
+    struct qmat_space space;
+    struct sooth_error err = { 0 };
+    size_t total = 0;
+    for (int i = 0; i < 2; i++)
+        total += qmat_packed_bytes(&m[i].w, QMAT_INT8);
+    mem_fail_at(1);
+    assert_int_equal(qmat_space_init(&space, total, &err), SOOTH_ERR_NOMEM);
+    mem_fail_at(0);
+    assert_int_equal(qmat_space_init(&space, total, &err), SOOTH_OK);
+    space.size = total; /* not a byte more, to see the end */
+    for (int i = 0; i < 2; i++) {
+        float *x = inputs(3, m[i].w.cols, 4), in_space[3 * 33], own[3 * 33];
+        assert_int_equal(qmat_pack_in(&m[i].w, NULL, QMAT_INT8, &space, &err), SOOTH_OK);
+        assert_int_equal((uintptr_t)m[i].w.panels % 64, 0);
+        multiply(NULL, &m[i].w, in_space, x, 3);
+        qmat_release(&m[i].w);
+        assert_int_equal(qmat_pack(&m[i].w, NULL, QMAT_INT8, &err), SOOTH_OK);
+        multiply(NULL, &m[i].w, own, x, 3);
+        assert_memory_equal(in_space, own, 3 * m[i].w.rows * sizeof *own);
+        mem_free(x);
+    }
+    assert_int_equal(space.used, total);
+    assert_int_equal(qmat_pack_in(&m[2].w, NULL, QMAT_NATIVE, &space, &err), SOOTH_ERR_LIMIT);
+    assert_null(m[2].w.panels);
+    qmat_space_release(&space);
+    for (int i = 0; i < 3; i++)
+        unmake(&m[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +292,7 @@ int main(void)
         cmocka_unit_test(rows_can_be_looked_up),
         cmocka_unit_test(hard_activations),
         cmocka_unit_test(packing_without_memory),
+        cmocka_unit_test(many_matrices_in_one_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
