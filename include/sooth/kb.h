@@ -57,7 +57,7 @@ struct sooth_add_options {
     const struct sooth_tag *tags;
     size_t n_tags;
     const char *encoding;          /* override; NULL = detect */
-    const char *ocr;               /* "auto", "always", "never" */
+    const char *ocr;               /* NULL, "auto" or "never": pages without text are reported; "always": SOOTH_ERR_UNSUPPORTED */
     sooth_added_fn *on_file;
     sooth_add_progress_fn *on_progress;
     void *user;
@@ -128,7 +128,7 @@ struct sooth_ask_options {
     size_t k;                      /* passages used; 0 = auto */
     enum sooth_answer_mode mode;
     bool verify;                   /* default true */
-    const char *rewrite;           /* "none", "auto", ... */
+    const char *rewrite;           /* "auto" (also NULL): follow-ups are made standalone; "none": asked as they stand */
     const char *filter;
     const struct sooth_message *history; /* earlier turns, oldest first */
     size_t n_history;

@@ -267,7 +267,7 @@ static enum sooth_status generated(struct asking *k)
 /* --- the loop -------------------------------------------------------------------------------------------------- */
 
 /* Left to itself a model below WEAK parameters writes fluent sentences with wrong numbers in them, more than the check can catch:
- * on documents of 63 kinds quoting answered 65 % of the questions, a draft of 135M parameters 54 %. */
+ * on 63 real documents quoting answered 65 % of the questions, a draft of 135M parameters 54 %. */
 static bool wants_draft(const struct asking *k)
 {
     if (!k->session || k->o->mode == SOOTH_ANSWER_QUOTE)
@@ -334,7 +334,10 @@ enum sooth_status sooth_ask(struct sooth_kb *kb, struct sooth_session *session, 
         sooth_ask_options_init(&defaults);
         k.o = &defaults;
     }
-    enum sooth_status st = followup_resolve(question, k.o->history, k.o->n_history, &standalone, &own_at, &same, err);
+    bool plain = k.o->rewrite && strcmp(k.o->rewrite, "none") == 0;
+    if (k.o->rewrite && !plain && strcmp(k.o->rewrite, "auto") != 0)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "rewriting '%s' is not known: 'none' or 'auto'", k.o->rewrite);
+    enum sooth_status st = followup_resolve(question, k.o->history, plain ? 0 : k.o->n_history, &standalone, &own_at, &same, err);
     if (!st && (!(out->question = mem_strdup(question)) || !(out->standalone = buf_take(&standalone))))
         st = err_nomem(err);
     buf_release(&standalone);

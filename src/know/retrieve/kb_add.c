@@ -339,6 +339,15 @@ static enum sooth_status run_queue(struct adding *a, struct reader *r)
     return status;
 }
 
+/* What this build cannot do is refused before anything is touched. */
+static enum sooth_status options_check(const struct sooth_add_options *o, struct sooth_error *err)
+{
+    if (!o->ocr || strcmp(o->ocr, "always") != 0)
+        return SOOTH_OK;
+    err_set(err, SOOTH_ERR_UNSUPPORTED, "text in pictures cannot be read: OCR is not built in");
+    return err_hint(err, "with 'auto' or 'never' pages without text are reported");
+}
+
 enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n,
                                const struct sooth_add_options *options,
                                struct sooth_add_totals *totals, struct sooth_error *err)
@@ -352,6 +361,8 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
     char parse_key[96];
     double started = clock_seconds();
     memset(a.totals, 0, sizeof *a.totals);
+    if (options_check(a.o, err) != SOOTH_OK)
+        return SOOTH_ERR_UNSUPPORTED;
     parse_key_of(a.o, parse_key, sizeof parse_key);
     a.parse_key = parse_key;
     map_init(&known.map);
@@ -395,6 +406,8 @@ enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, cons
     struct store_doc_info info;
     char parse_key[96];
     memset(a.totals, 0, sizeof *a.totals);
+    if (options_check(a.o, err) != SOOTH_OK)
+        return SOOTH_ERR_UNSUPPORTED;
     if (!name || !*name)
         return err_set(err, SOOTH_ERR_ARG, "text without a file needs a name");
     parse_key_of(a.o, parse_key, sizeof parse_key);
