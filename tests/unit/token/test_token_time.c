@@ -40,7 +40,7 @@ static void *measure(void *user)
     struct timing *m = user;
     double one = 1e9, two = 1e9;
     m->ratio = 1e9;
-    for (double spent = 0; m->ratio >= 2.3 && spent < 2; spent += one + two) {
+    for (double spent = 0; m->ratio >= 2.3 && spent < 10; spent += one + two) {
         one = fmin(one, encode_seconds(m->t, m->text, SIZE));
         two = fmin(two, encode_seconds(m->t, m->text, 2 * SIZE));
         m->ratio = two / one;
