@@ -107,3 +107,10 @@ const struct adapter *adapters_find(const struct adapters *a, const struct weigh
     const struct adapter_entry *e = a && a->list.count ? bsearch(&w, a->list.items, a->list.count, sizeof *e, by_weight) : NULL;
     return e ? e->adapter : NULL;
 }
+
+const struct weight *adapters_stand_in(const struct adapters *a, const struct weight *w)
+{
+    const struct adapter *adapter = w ? adapters_find(a, w) : NULL;
+    const struct weight *other = adapter && adapter->stand_in ? adapter->stand_in(adapter, w) : NULL;
+    return other ? other : w;
+}

@@ -70,6 +70,8 @@ struct mat *op_call(struct run *r, struct node *n)
     if (!n->n_out)
         n->n_out = 1;
     memset(n->out, 0, sizeof n->out);
+    for (unsigned i = 0; r->o.adapters && i < OP_WEIGHTS; i++)
+        n->w[i] = adapters_stand_in(r->o.adapters, n->w[i]);
     if (!inputs_ready(r, n) || !n->op->shape(r, n) || !outputs_new(r, n))
         return NULL;
     n->op->forward(r, n);

@@ -53,7 +53,9 @@ struct mat *op_embed(struct run *r, const struct weight *w, enum op_ids ids, int
     struct node n = {.op = &op_row_embed, .w = {w}};
     n.args.embed.ids = ids;
     n.args.embed.offset = offset;
-    return op_call(r, &n);
+    struct mat *y = op_call(r, &n);
+    const struct adapter *a = adapters_find(r->o.adapters, w);
+    return y && ids == IDS_TOKEN && a && a->embed ? a->embed(r, a, w, y) : y;
 }
 
 struct mat *op_lookup(struct run *r, const struct weight *w, const int32_t *ids, size_t count)

@@ -57,16 +57,28 @@ static void linear_backward(struct run *r, struct node *n)
 
 const struct op op_row_linear = {"linear", "x Wᵀ + b in any number format", linear_shape, linear_forward, linear_backward};
 
+static const struct adapter *linear_adapter(const struct run *r, const struct weight *w)
+{
+    const struct adapter *a = adapters_find(r->o.adapters, w);
+    return a && a->linear ? a : NULL;
+}
+
+struct mat *op_product(struct run *r, const struct weight *w, struct mat *x)
+{
+    struct node n = {.op = &op_row_linear, .in = {x}, .n_in = 1, .n_out = 1, .w = {w}};
+    return op_call(r, &n);
+}
+
 void op_linears(struct run *r, size_t count, const struct weight *const *w, const struct weight *const *bias, struct mat *x, struct mat **y)
 {
     struct node n = {.op = &op_row_linear, .in = {x}, .n_in = 1, .n_out = (unsigned)count};
     for (size_t i = 0; i < count; i++) {
         n.w[i] = w[i];
-        n.w[BIAS + i] = bias && !adapters_find(r->o.adapters, w[i]) ? bias[i] : NULL;
+        n.w[BIAS + i] = bias && !linear_adapter(r, w[i]) ? bias[i] : NULL;
     }
     bool ok = op_call(r, &n) != NULL;
     for (size_t i = 0; i < count; i++) {
-        const struct adapter *a = adapters_find(r->o.adapters, w[i]);
+        const struct adapter *a = linear_adapter(r, w[i]);
         y[i] = ok ? n.out[i] : NULL;
         if (a && y[i])
             y[i] = a->linear(r, a, w[i], x, y[i]);

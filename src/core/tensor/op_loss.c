@@ -60,19 +60,39 @@ static int32_t target_of(const struct run *r, const struct node *n, size_t i)
     return n->args.logprob.targets ? n->args.logprob.targets[i] : r->rows->target[r->wanted[i]];
 }
 
+static bool targets_shape(struct run *r, struct node *n, size_t vocab)
+{
+    if (!n->args.logprob.targets && (!r->rows->target || n->in[0]->rows != r->n_wanted))
+        return shape_fail(r, n, "targets", 0, n->in[0]->rows);
+    for (size_t i = 0; i < n->in[0]->rows; i++)
+        if (target_of(r, n, i) >= 0 && (size_t)target_of(r, n, i) >= vocab)
+            return shape_fail(r, n, "target", (size_t)target_of(r, n, i), vocab);
+    n->rows[0] = n->in[0]->rows;
+    n->cols[0] = 1;
+    return true;
+}
+
 static bool logprob_shape(struct run *r, struct node *n)
 {
     const struct qmat *q = &n->w[0]->q;
     if (q->cols != n->in[0]->cols)
         return shape_fail(r, n, "columns of the input", n->in[0]->cols, q->cols);
-    if (!n->args.logprob.targets && (!r->rows->target || n->in[0]->rows != r->n_wanted))
-        return shape_fail(r, n, "targets", 0, n->in[0]->rows);
-    for (size_t i = 0; i < n->in[0]->rows; i++)
-        if (target_of(r, n, i) >= 0 && (size_t)target_of(r, n, i) >= q->rows)
-            return shape_fail(r, n, "target", (size_t)target_of(r, n, i), q->rows);
-    n->rows[0] = n->in[0]->rows;
-    n->cols[0] = 1;
-    return true;
+    return targets_shape(r, n, q->rows);
+}
+
+/* log softmax(z)[target] */
+static float log_softmax_at(const struct kernel *k, const float *z, size_t v, int32_t target)
+{
+    float top = k->max(z, v), e[1024];
+    double sum = 0;
+    for (size_t j = 0; j < v; j += 1024) {
+        size_t m = v - j < 1024 ? v - j : 1024;
+        for (size_t l = 0; l < m; l++)
+            e[l] = z[j + l] - top;
+        k->exp(e, e, m);
+        sum += (double)k->sum(e, m);
+    }
+    return (float)((double)(z[target] - top) - log(sum));
 }
 
 struct chunk {
@@ -100,17 +120,7 @@ static void chunk_row(void *ctx, size_t i, unsigned worker)
     if (cap > 0)
         k->softcap(z, z, cap, v);
     if (!c->back) {
-        float top = k->max(z, v), zt = z[target];
-        double sum = 0;
-        for (size_t j = 0; j < v; j += 1024) {
-            float e[1024];
-            size_t m = v - j < 1024 ? v - j : 1024;
-            for (size_t l = 0; l < m; l++)
-                e[l] = z[j + l] - top;
-            k->exp(e, e, m);
-            sum += (double)k->sum(e, m);
-        }
-        c->n->out[0]->v[row] = (float)((double)(zt - top) - log(sum));
+        c->n->out[0]->v[row] = log_softmax_at(k, z, v, target);
         return;
     }
     float dy = c->n->out[0]->g[row];
@@ -164,6 +174,38 @@ static void logprob_backward(struct run *r, struct node *n)
     chunks_run(r, n, true, dx, dw);
 }
 
+/* ---- the same of logits that are in memory: dz = dy (onehot − softmax) ---- */
+
+static bool target_shape(struct run *r, struct node *n)
+{
+    return targets_shape(r, n, n->in[0]->cols);
+}
+
+static void target_forward(struct run *r, struct node *n)
+{
+    for (size_t i = 0, v = n->in[0]->cols; i < n->rows[0]; i++) {
+        int32_t target = target_of(r, n, i);
+        n->out[0]->v[i] = target < 0 ? 0 : log_softmax_at(r->k, n->in[0]->v + i * v, v, target);
+    }
+}
+
+static void target_backward(struct run *r, struct node *n)
+{
+    size_t v = n->in[0]->cols;
+    float *dz = node_grad(r, n, 0);
+    struct arena_mark mark = arena_mark(&r->arena);
+    float *p = dz ? run_scratch(r, v, sizeof *p) : NULL;
+    for (size_t i = 0; p && i < n->rows[0]; i++) {
+        int32_t target = target_of(r, n, i);
+        if (target < 0)
+            continue;
+        r->k->softmax(p, n->in[0]->v + i * v, v);
+        r->k->axpy(dz + i * v, -n->out[0]->g[i], p, v);
+        dz[i * v + (size_t)target] += n->out[0]->g[i];
+    }
+    arena_reset(&r->arena, mark);
+}
+
 /* ---- weighted sum ---- */
 
 static bool weigh_shape(struct run *r, struct node *n)
@@ -190,6 +232,7 @@ static void weigh_backward(struct run *r, struct node *n)
 const struct op op_row_softmax = {"softmax", "exp, normalised over each row", shape_same, softmax_forward, softmax_backward};
 const struct op op_row_unit = {"unit", "each row divided by its length", shape_same, unit_forward, unit_backward};
 const struct op op_row_logprob = {"logprob", "log-probability of targets, vocabulary product fused", logprob_shape, logprob_forward, logprob_backward};
+const struct op op_row_target = {"target", "log-probability of targets under given logits", target_shape, target_forward, target_backward};
 const struct op op_row_weigh = {"weigh", "a weighted sum of all numbers", weigh_shape, weigh_forward, weigh_backward};
 
 struct mat *op_softmax(struct run *r, struct mat *x)
@@ -204,8 +247,20 @@ struct mat *op_unit(struct run *r, struct mat *x)
     return op_call(r, &n);
 }
 
+struct mat *op_target(struct run *r, const int32_t *targets, struct mat *z)
+{
+    struct node n = {.op = &op_row_target, .in = {z}, .n_in = 1};
+    n.args.logprob.targets = targets;
+    return op_call(r, &n);
+}
+
 struct mat *op_logprob(struct run *r, const struct weight *w, float softcap, const int32_t *targets, struct mat *x)
 {
+    const struct adapter *a = adapters_find(r->o.adapters, w);
+    if (a && a->linear) { /* what an adapter adds cannot be fused: the logits are kept */
+        struct mat *z = op_linear(r, w, NULL, x);
+        return op_target(r, targets, softcap > 0 ? op_softcap(r, softcap, z) : z);
+    }
     struct node n = {.op = &op_row_logprob, .in = {x}, .w = {w}, .n_in = 1};
     n.args.logprob.softcap = softcap;
     n.args.logprob.targets = targets;

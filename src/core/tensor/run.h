@@ -46,6 +46,7 @@ void *run_scratch(struct run *r, size_t count, size_t size);
 /* cos and sin of every row, made once a run. NULL after a failure. */
 const struct rope_table *run_rope(struct run *r, const struct rope *rope);
 
+const struct weight *adapters_stand_in(const struct adapters *a, const struct weight *w);
 const struct adapter *adapters_find(const struct adapters *a, const struct weight *w); /* NULL: none */
 
 /* ---- the cache as attend sees it (kv.c) ---- */

@@ -95,9 +95,14 @@ enum sooth_status kv_cache_copy(struct kv_cache *c, size_t dst, size_t src, size
 
 /* ---- run ---- */
 
-/* What `linear` hands over to: y is x Wᵀ without bias; the result replaces it. Written with ops. */
+/* What hangs on a weight; each function may be NULL. Written with ops. */
 struct adapter {
+    /* linear hands its product over: y is x Wᵀ without bias; the result replaces it. */
     struct mat *(*linear)(struct run *r, const struct adapter *a, const struct weight *w, struct mat *x, struct mat *y);
+    /* embed its rows: y[i] = W[token i]. */
+    struct mat *(*embed)(struct run *r, const struct adapter *a, const struct weight *w, struct mat *y);
+    /* The weight that every op reads in place of w: a trained copy. NULL or w: w itself. */
+    const struct weight *(*stand_in)(const struct adapter *a, const struct weight *w);
 };
 struct adapters;
 struct adapters *adapters_new(void);
@@ -106,6 +111,7 @@ enum sooth_status adapters_attach(struct adapters *a, const struct weight *w, co
 
 /* Points where activations may be read or replaced; absent unless attached. */
 enum hook_site {
+    HOOK_TOKENS,    /* token embeddings, before positions, types and a norm join them */
     HOOK_EMBED,     /* input of the first block */
     HOOK_HEADS,     /* attention heads, before the output projection */
     HOOK_ATTEND,    /* attention output, before the residual add */
@@ -172,6 +178,7 @@ struct mat *op_embed(struct run *r, const struct weight *w, enum op_ids ids, int
 struct mat *op_lookup(struct run *r, const struct weight *w, const int32_t *ids, size_t n);   /* [n, w.cols] */
 
 struct mat *op_linear(struct run *r, const struct weight *w, const struct weight *bias, struct mat *x); /* x Wᵀ + b */
+struct mat *op_product(struct run *r, const struct weight *w, struct mat *x); /* x Wᵀ, whatever is attached to w: for adapters */
 /* Several matrices over one input in one job: y[i] = x w[i]ᵀ + bias[i]. bias may be NULL, or hold NULLs. On failure all y
  * are NULL. count <= 4. */
 void op_linears(struct run *r, size_t count, const struct weight *const *w, const struct weight *const *bias, struct mat *x,
@@ -227,6 +234,8 @@ struct mat *op_pool(struct run *r, enum op_pool kind, struct mat *x);         /*
  * chunks of rows, again in backward. targets [x.rows], NULL: rows.target of the wanted rows, which x then has; a negative
  * one gives 0 and no gradient. -> [n, 1] */
 struct mat *op_logprob(struct run *r, const struct weight *w, float softcap, const int32_t *targets, struct mat *x);
+/* The same of logits that are there: log softmax(z)[target] -> [n, 1]. */
+struct mat *op_target(struct run *r, const int32_t *targets, struct mat *z);
 struct mat *op_weigh(struct run *r, const float *c, struct mat *x);           /* Σ c[i]·x.v[i] over all numbers -> [1, 1] */
 
 #endif

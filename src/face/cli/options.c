@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "core/base/alloc.h"
 #include "core/base/fsio.h"
+#include "core/base/near.h"
 
 const struct option_row common_options[] = {
     OPT_FLAG(common_args, json, "json", 0, "print JSON: one object, or one a line where results stream"),
@@ -23,47 +24,12 @@ const size_t n_common_options = sizeof common_options / sizeof common_options[0]
 
 /* --- finding -- */
 
-static unsigned edit_distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned row[64];
-    if (n >= 64 || m >= 64)
-        return 64;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= m; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[m];
-}
-
-/* Near enough to be a slip: at most a third of the longer word. */
-static bool is_near(const char *a, const char *b, unsigned *best)
-{
-    size_t longer = strlen(a) > strlen(b) ? strlen(a) : strlen(b);
-    unsigned d = edit_distance(a, b);
-    if (d >= *best || d * 3 > longer + 1)
-        return false;
-    *best = d;
-    return true;
-}
-
 const char *verb_nearest(const char *name)
 {
-    unsigned best = 64;
+    unsigned best = NEAR_NONE;
     const char *found = NULL;
     for (size_t i = 0; i < verb_count(); i++)
-        if (is_near(name, verb_at(i)->name, &best))
+        if (near_better(name, verb_at(i)->name, &best))
             found = verb_at(i)->name;
     return found;
 }
@@ -105,14 +71,14 @@ int cli_usage(const struct verb_row *verb, const char *format, ...)
 static int unknown_option(const struct verb_row *verb, const char *name, size_t len)
 {
     char word[64];
-    unsigned best = 64;
+    unsigned best = NEAR_NONE;
     const char *near = NULL;
     const struct option_row *o;
     if (len < sizeof word) {
         memcpy(word, name, len);
         word[len] = 0;
         for (size_t i = 0; (o = row_at(verb, i)); i++)
-            if (is_near(word, o->name, &best))
+            if (near_better(word, o->name, &best))
                 near = o->name;
     }
     if (!near)

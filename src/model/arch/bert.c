@@ -72,7 +72,7 @@ static struct mat *bert_block(struct run *r, const void *model, unsigned layer, 
 
 static struct mat *bert_hidden(const struct arch_model *m, struct run *r)
 {
-    struct mat *x = op_embed(r, m->top.token_embd, IDS_TOKEN, 0);
+    struct mat *x = run_hook(r, HOOK_TOKENS, 0, op_embed(r, m->top.token_embd, IDS_TOKEN, 0));
     if (m->top.type_embd)
         x = op_add(r, x, op_embed(r, m->top.type_embd, IDS_TYPE, 0));
     x = op_add(r, x, op_embed(r, m->top.position_embd, IDS_POSITION, (int64_t)m->position_offset));

@@ -83,7 +83,7 @@ static struct mat *gemma3_block(struct run *r, const void *model, unsigned layer
 static struct mat *gemma3_hidden(const struct arch_model *m, struct run *r)
 {
     struct mat *x = op_scale(r, sqrtf((float)m->info.dim), op_embed(r, m->top.token_embd, IDS_TOKEN, 0));
-    x = run_hook(r, HOOK_EMBED, 0, x);
+    x = run_hook(r, HOOK_EMBED, 0, run_hook(r, HOOK_TOKENS, 0, x));
     for (unsigned l = 0; l < m->info.layers; l++)
         x = op_layer(r, gemma3_block, m, l, x);
     return op_rmsnorm(r, m->top.output_norm, m->eps, op_wanted(r, x));

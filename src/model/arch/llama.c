@@ -59,7 +59,8 @@ static struct mat *llama_block(struct run *r, const void *model, unsigned layer,
 
 static struct mat *llama_hidden(const struct arch_model *m, struct run *r)
 {
-    struct mat *x = run_hook(r, HOOK_EMBED, 0, op_embed(r, m->top.token_embd, IDS_TOKEN, 0));
+    struct mat *x = run_hook(r, HOOK_TOKENS, 0, op_embed(r, m->top.token_embd, IDS_TOKEN, 0));
+    x = run_hook(r, HOOK_EMBED, 0, x);
     for (unsigned l = 0; l < m->info.layers; l++)
         x = op_layer(r, llama_block, m, l, x);
     return op_rmsnorm(r, m->top.output_norm, m->eps, op_wanted(r, x));

@@ -14,8 +14,8 @@ static const uint32_t case_pos[N] = {0, 1, 2, 3, 4, 7, 2, 3, 4};
 static const uint32_t case_seq[N] = {0, 0, 0, 0, 0, 4, 2, 2, 2};
 static const uint8_t case_want[N] = {0, 1, 0, 1, 1, 1, 1, 0, 1};
 static const uint8_t case_type[N] = {0, 0, 1, 1, 1, 0, 1, 1, 0};
-static const int32_t case_target[N] = {1, -1, 5, 0, 6, 2, 3, -1, 4};
-static const struct rows case_rows = {N, case_token, case_pos, case_seq, case_want, case_type, case_target};
+static const int32_t case_targets[N] = {1, -1, 5, 0, 6, 2, 3, -1, 4};
+static const struct rows case_rows = {N, case_token, case_pos, case_seq, case_want, case_type, case_targets};
 static const int32_t first_rows[N] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
 
 struct op_case {
@@ -182,11 +182,19 @@ static struct mat *case_last(struct run *r, const struct weight *const *w)
 }
 static struct mat *case_logprob(struct run *r, const struct weight *const *w)
 {
-    return op_logprob(r, w[1], 0, case_target, in(r, w[0]));
+    return op_logprob(r, w[1], 0, case_targets, in(r, w[0]));
 }
 static struct mat *case_logprob_capped(struct run *r, const struct weight *const *w)
 {
     return op_logprob(r, w[1], 1.5f, NULL, op_wanted(r, in(r, w[0])));
+}
+static struct mat *case_target(struct run *r, const struct weight *const *w)
+{
+    return op_target(r, case_targets, in(r, w[0]));
+}
+static struct mat *case_target_of_wanted(struct run *r, const struct weight *const *w)
+{
+    return op_target(r, NULL, op_wanted(r, in(r, w[0])));
 }
 static struct mat *case_weigh(struct run *r, const struct weight *const *w)
 {
@@ -248,6 +256,8 @@ static const struct op_case op_cases[] = {
     {"pool", "last", {{N, 5}}, case_last},
     {"logprob", "given targets, some absent", {{N, 6}, {9, 6}}, case_logprob},
     {"logprob", "capped, the wanted rows' targets", {{N, 6}, {9, 6}}, case_logprob_capped},
+    {"target", "given targets, some absent", {{N, 9}}, case_target},
+    {"target", "the wanted rows' targets", {{N, 9}}, case_target_of_wanted},
     {"weigh", "", {{N, 8}}, case_weigh},
     {"layer", "three checkpointed blocks", {{N, 6}, {1, 6}, {6, 6}}, case_layer},
 };
