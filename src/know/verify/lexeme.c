@@ -298,6 +298,15 @@ static bool emit_apostrophe(struct walk *w, size_t start, size_t end, bool quote
     return true;
 }
 
+/* Digits at the start of n bytes, which end where the caller's buffer may: no terminator is looked for. */
+static size_t digit_run(const char *s, size_t n)
+{
+    size_t i = 0;
+    while (i < n && s[i] >= '0' && s[i] <= '9')
+        i++;
+    return i;
+}
+
 /* A run of word characters and joints: a word, a code with its parts, or a number. */
 static void walk_word(struct walk *w, size_t start, size_t end, bool quoted)
 {
@@ -338,8 +347,7 @@ static void walk_word(struct walk *w, size_t start, size_t end, bool quoted)
             m = 1;
         if (!joint(c))
             continue;
-        size_t digits_run = strspn(w->s + from, "0123456789");
-        if (at > from && digits_run < at - from)
+        if (at > from && digit_run(w->s + from, at - from) < at - from)
             emit_word(w, from, at, true, false);
         from = at + m;
     }
@@ -388,7 +396,7 @@ void lex_text(const char *text, size_t len, struct lexed *out)
                     continue;
                 size_t j;
                 bool more = end + k < len && wordish(utf8_decode(text + end + k, len - end - k, &j));
-                bool comma = d == ',' && number && end + 4 <= len && strspn(text + end + 1, "0123456789") == 3;
+                bool comma = d == ',' && number && end + 4 <= len && digit_run(text + end + 1, len - end - 1) == 3;
                 if (!(more && (joint(d) || comma)))
                     break;
             }
