@@ -38,6 +38,17 @@ static const struct arch_row *row_find(const char *arch, bool gguf)
     return NULL;
 }
 
+const struct arch_hf *arch_hf(const struct arch_model *m)
+{
+    return &m->row->hf;
+}
+
+bool arch_is_encoder(const struct tensor_file *f)
+{
+    const struct arch_row *row = row_find(tensor_file_string(f, "general.architecture", ""), strcmp(tensor_file_format(f), "safetensors") != 0);
+    return row && !row->decoder;
+}
+
 /* ---- facts ---- */
 
 static const char *key_of(const struct arch_model *m, const char *name, char out[128])
@@ -70,6 +81,12 @@ const char *arch_text(const struct arch_model *m, const char *name, const char *
     return tensor_file_string(m->file, key_of(m, name, key), fallback);
 }
 
+const struct json *arch_config(const struct arch_model *m)
+{
+    const struct json *config = tensor_file_config(m->file), *text = json_get(config, "text_config");
+    return text && !json_get(config, "hidden_size") ? text : config;
+}
+
 /* ---- configuration ---- */
 
 static const struct {
@@ -84,6 +101,8 @@ static const struct {
     {"context_length", offsetof(struct arch_info, context), (uint64_t)1 << 28},
 };
 
+enum { MAX_LABELS = 4096 };
+
 static enum sooth_status number_out(const char *key, uint64_t v, struct sooth_error *err)
 {
     if (v == 0)
@@ -91,24 +110,34 @@ static enum sooth_status number_out(const char *key, uint64_t v, struct sooth_er
     return err_set(err, SOOTH_ERR_FORMAT, "'%s' is %llu, which no model has", key, (unsigned long long)v);
 }
 
-/* The vocabulary is as long as the embedding table: some files state another number, some none. */
-static size_t vocabulary(const struct arch_model *m)
+/* Some tables are as long as their tensors say, whatever number the file states; `fallback` where there is none. */
+static size_t rows_of(const struct arch_model *m, const char *role, uint64_t fallback)
 {
-    static const char *const names[] = {"token_embd.weight", "model.embed_tokens.weight", "embed_tokens.weight", "embeddings.word_embeddings.weight",
-                                        "bert.embeddings.word_embeddings.weight", "roberta.embeddings.word_embeddings.weight",
-                                        "language_model.model.embed_tokens.weight"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const struct file_tensor *t = tensor_file_find(m->file, names[i]);
-        if (t)
-            return (size_t)t->dims[1];
-    }
-    return (size_t)arch_uint(m, "vocab_size", 0);
+    const struct file_tensor *t = arch_top_tensor(m, role);
+    return t ? (size_t)t->dims[1] : (size_t)fallback;
 }
 
-static size_t token_types(const struct arch_model *m)
+bool arch_every_layer(const struct arch_model *m, size_t layer)
 {
-    const struct file_tensor *t = tensor_file_find(m->file, "token_types.weight");
-    return t ? (size_t)t->dims[1] : (size_t)arch_uint(m, "token_type_count", 2);
+    (void)layer;
+    return m->info.window > 0;
+}
+
+enum sooth_status arch_local_layers(struct arch_model *m, bool (*is_local)(const struct arch_model *m, size_t layer), struct sooth_error *err)
+{
+    const struct json *types = json_get(arch_config(m), "layer_types");
+    m->local = arena_calloc(&m->arena, m->info.layers, 1);
+    if (!m->local)
+        return err_nomem(err);
+    if (types && types->type == JSON_NULL)
+        types = NULL;
+    if (types && (types->type != JSON_ARRAY || types->len != m->info.layers))
+        return err_set(err, SOOTH_ERR_FORMAT, "config.json names %zu layer types for %zu layers", types->len, m->info.layers);
+    for (size_t i = 0; i < m->info.layers; i++) {
+        const struct json *t = json_at(types, i);
+        m->local[i] = types ? t->type == JSON_STRING && strcmp(t->text, "sliding_attention") == 0 : is_local(m, i);
+    }
+    return SOOTH_OK;
 }
 
 /* GGUF does not tell the activation: there it is the architecture's own. */
@@ -117,12 +146,10 @@ static enum sooth_status activation(struct arch_model *m, struct sooth_error *er
     static const struct {
         const char *name;
         enum op_act act;
-    } names[] = {{"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_new", ACT_GELU_TANH},
+    } names[] = {{"silu", ACT_SILU}, {"swish", ACT_SILU}, {"swiglu", ACT_SILU}, {"gelu", ACT_GELU}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_new", ACT_GELU_TANH},
                  {"relu", ACT_RELU}, {"tanh", ACT_TANH}};
-    const struct json *config = tensor_file_config(m->file), *text = json_get(config, "text_config");
-    if (text && !json_get(config, "hidden_size"))
-        config = text;
-    const char *name = json_string(config, "hidden_activation", json_string(config, "hidden_act", NULL));
+    const struct json *config = arch_config(m);
+    const char *name = json_string(config, "hidden_activation", json_string(config, "hidden_act", json_string(config, "activation_function", NULL)));
     m->act = m->row->act;
     for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i].name) == 0) {
@@ -136,6 +163,8 @@ static enum sooth_status pooling(struct arch_model *m, struct sooth_error *err)
 {
     static const enum arch_pool pools[] = {ARCH_POOL_NONE, ARCH_POOL_MEAN, ARCH_POOL_FIRST, ARCH_POOL_LAST};
     uint64_t pool = arch_uint(m, "pooling_type", m->row->decoder ? 0 : 1);
+    if (pool == 4) /* GGUF's "rank": the head of a classifier looks at the first token */
+        pool = 2;
     if (pool > 3)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "pooling_type %llu is not known", (unsigned long long)pool);
     m->info.pool = pools[pool];
@@ -155,9 +184,10 @@ static enum sooth_status configure(struct arch_model *m, const struct arch_optio
     }
     i->kv_heads = (size_t)arch_uint(m, "attention.head_count_kv", i->heads);
     i->head_dim = (size_t)arch_uint(m, "attention.key_length", i->dim / i->heads);
-    i->vocab = vocabulary(m);
+    i->vocab = rows_of(m, "token_embd", arch_uint(m, "vocab_size", 0));
     i->window = (size_t)arch_uint(m, "attention.sliding_window", 0);
-    m->types = token_types(m);
+    i->labels = rows_of(m, "cls_output", 0);
+    m->types = rows_of(m, "token_types", arch_uint(m, "token_type_count", 2));
     m->positions = i->context;
     if (i->kv_heads == 0 || i->kv_heads > i->heads || i->heads % i->kv_heads)
         return number_out("attention.head_count_kv", i->kv_heads ? i->kv_heads : 1 << 30, err);
@@ -165,7 +195,9 @@ static enum sooth_status configure(struct arch_model *m, const struct arch_optio
         return number_out("attention.key_length", i->head_dim ? i->head_dim : 1 << 30, err);
     if (i->vocab == 0 || i->vocab > INT32_MAX)
         return number_out("vocab_size", i->vocab, err);
-    m->eps = (float)arch_real(m, m->row->decoder ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", m->row->decoder ? 1e-6 : 1e-12);
+    if (i->labels > MAX_LABELS)
+        return number_out("the number of classes", i->labels, err);
+    m->eps = (float)arch_real(m, "attention.layer_norm_rms_epsilon", arch_real(m, "attention.layer_norm_epsilon", m->row->decoder ? 1e-6 : 1e-12));
     m->scale = (float)arch_real(m, "attention.scale", 1 / sqrt((double)i->head_dim));
     m->attn_softcap = (float)arch_real(m, "attn_logit_softcapping", 0);
     m->final_softcap = (float)arch_real(m, "final_logit_softcapping", 0);
@@ -334,6 +366,16 @@ struct mat *arch_pooled(const struct arch_model *m, struct run *r, struct mat *h
 {
     enum op_pool kind = m->info.pool == ARCH_POOL_FIRST ? POOL_FIRST : m->info.pool == ARCH_POOL_LAST ? POOL_LAST : POOL_MEAN;
     return op_unit(r, op_pool(r, kind, h));
+}
+
+struct mat *arch_scores(const struct arch_model *m, struct run *r, struct mat *h)
+{
+    if (!m->info.labels) {
+        run_fail(r, SOOTH_ERR_UNSUPPORTED, "the model has no classifier");
+        return NULL;
+    }
+    struct mat *first = op_act(r, ACT_TANH, op_linear(r, m->top.cls, m->top.cls_bias, op_pool(r, POOL_FIRST, h)));
+    return op_linear(r, m->top.cls_output, m->top.cls_output_bias, first);
 }
 
 enum sooth_status arch_cache_new(const struct arch_model *m, size_t n_seq, size_t n_ctx, enum kv_type type, struct kv_cache **out, struct sooth_error *err)

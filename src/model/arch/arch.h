@@ -12,6 +12,7 @@
  *   mixed      some slots with prompts, others with one token: just rows.
  *   embedding  no cache; each text is a sequence, positions from 0, packed without padding; all rows wanted:
  *              h = arch_hidden; e = op_unit(r, op_pool(r, arch_info(m)->pool, h))   [texts, dim]
+ *   scores     no cache; each sequence is a text or a pair, its first row wanted: arch_scores(m, r, arch_hidden(m, r))
  *   tokens     the same, e = op_unit(r, h): one vector a token (late interaction)
  *   scoring    target[i] = the token that should follow row i, or -1; p = arch_logprobs(m, r, h)   [wanted, 1]
  *   training   as scoring with a tape, then run_backward on op_weigh of the log-probabilities.
@@ -37,6 +38,7 @@ struct arch_info {
     size_t layers, dim, heads, kv_heads, head_dim, ff, vocab;
     size_t context;               /* positions the model was made for */
     size_t window;                /* sliding window of the local layers; 0 = none */
+    size_t labels;                /* classes of a sequence classifier or cross-encoder; 0 = it has no such head */
     enum arch_pool pool;          /* as the model's files say; NONE for decoders */
     uint64_t parameters;          /* numbers in all weights */
     uint64_t file_bytes;          /* of those weights as stored */
@@ -68,13 +70,24 @@ struct mat *arch_logprobs(const struct arch_model *m, struct run *r, struct mat 
 /* Pooled vectors as the model's files say, then unit length: [sequences, dim]. */
 struct mat *arch_pooled(const struct arch_model *m, struct run *r, struct mat *h);
 
+/* Scores of each class before any softmax [sequences, labels]; h as arch_hidden gave it. Fails where there is no such head. */
+struct mat *arch_scores(const struct arch_model *m, struct run *r, struct mat *h);
+
 /* A cache for n_seq sequences of n_ctx tokens. SOOTH_ERR_ARG for an encoder. */
 enum sooth_status arch_cache_new(const struct arch_model *m, size_t n_seq, size_t n_ctx, enum kv_type type,
                                  struct kv_cache **out, struct sooth_error *err);
 
 /* ---- the parameter list ---- */
 
-enum arch_init { INIT_NORMAL, INIT_NORMAL_DEEP, INIT_ONE, INIT_ZERO }; /* DEEP: σ / √(2·layers) */
+/* DEEP: σ / √(2·layers). XAVIER: uniform, gain 1; XAVIER_DEEP: gain (8·layers)^−¼, DeepNorm's β. */
+enum arch_init { INIT_NORMAL, INIT_NORMAL_DEEP, INIT_ONE, INIT_ZERO, INIT_XAVIER, INIT_XAVIER_DEEP };
+/* How the two containers store one weight differently; conversions do and undo it. */
+enum arch_change {
+    ARCH_SAME,
+    ARCH_PLUS_ONE,   /* safetensors hold g, GGUF 1 + g */
+    ARCH_PAIRS,      /* safetensors hold the rows of a head as halves, GGUF as neighbours */
+    ARCH_TRANSPOSED  /* safetensors hold [in, out], GGUF [out, in] */
+};
 
 /* One entry of the loaded list. Weights that are tied or absent do not appear. */
 struct arch_weight {
@@ -83,6 +96,7 @@ struct arch_weight {
     const char *role;             /* "attn_q", "ffn_down", "token_embd", ...: what targets of adapters name */
     int layer;                    /* -1 outside the blocks */
     enum arch_init init;
+    enum arch_change change;
     bool vector;
 };
 size_t arch_weights(const struct arch_model *m);
@@ -90,6 +104,14 @@ const struct arch_weight *arch_weight_at(const struct arch_model *m, size_t i);
 const struct weight *arch_weight_find(const struct arch_model *m, const char *gguf_name); /* NULL if absent */
 
 /* ---- the table ---- */
+
+/* How a Hugging Face directory calls an architecture. */
+struct arch_hf {
+    const char *model_type, *class, *act_key, *act;
+    bool short_names; /* n_embd for hidden_size and so on */
+};
+const struct arch_hf *arch_hf(const struct arch_model *m);
+bool arch_is_encoder(const struct tensor_file *f); /* by its architecture's name; false for one that is not known */
 
 const char *arch_name_at(size_t i, const char **note); /* NULL past the last */
 

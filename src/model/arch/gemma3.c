@@ -10,48 +10,45 @@
 #include "model/arch/arch_model.h"
 
 static const struct arch_param tops[] = {
-    {"token_embd", "token_embd.weight", "model.embed_tokens.weight", 'v', 'd', INIT_NORMAL, TOP(token_embd), false, false},
-    {"output_norm", "output_norm.weight", "model.norm.weight", 0, 'd', INIT_ONE, TOP(output_norm), false, true},
-    {"output", "output.weight", "lm_head.weight", 'v', 'd', INIT_NORMAL, TOP(output), true, false},
+    {"token_embd", "token_embd.weight", "model.embed_tokens.weight", 'v', 'd', INIT_NORMAL, TOP(token_embd)},
+    {"output_norm", "output_norm.weight", "model.norm.weight", 0, 'd', INIT_ONE, TOP(output_norm), PARAM_PLUS_ONE},
+    {"output", "output.weight", "lm_head.weight", 'v', 'd', INIT_NORMAL, TOP(output), PARAM_OPTIONAL},
     {0},
 };
 static const struct arch_param params[] = {
-    {"attn_norm", "attn_norm.weight", "input_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(attn_norm), false, true},
-    {"attn_q", "attn_q.weight", "self_attn.q_proj.weight", 'q', 'd', INIT_NORMAL, BLOCK(q), false, false},
-    {"attn_k", "attn_k.weight", "self_attn.k_proj.weight", 'k', 'd', INIT_NORMAL, BLOCK(k), false, false},
-    {"attn_v", "attn_v.weight", "self_attn.v_proj.weight", 'k', 'd', INIT_NORMAL, BLOCK(v), false, false},
-    {"attn_q_norm", "attn_q_norm.weight", "self_attn.q_norm.weight", 0, 'h', INIT_ONE, BLOCK(q_norm), false, true},
-    {"attn_k_norm", "attn_k_norm.weight", "self_attn.k_norm.weight", 0, 'h', INIT_ONE, BLOCK(k_norm), false, true},
-    {"attn_output", "attn_output.weight", "self_attn.o_proj.weight", 'd', 'q', INIT_NORMAL_DEEP, BLOCK(o), false, false},
-    {"post_attention_norm", "post_attention_norm.weight", "post_attention_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(post_attn_norm), false, true},
-    {"ffn_norm", "ffn_norm.weight", "pre_feedforward_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(ffn_norm), false, true},
-    {"ffn_gate", "ffn_gate.weight", "mlp.gate_proj.weight", 'f', 'd', INIT_NORMAL, BLOCK(gate), false, false},
-    {"ffn_up", "ffn_up.weight", "mlp.up_proj.weight", 'f', 'd', INIT_NORMAL, BLOCK(up), false, false},
-    {"ffn_down", "ffn_down.weight", "mlp.down_proj.weight", 'd', 'f', INIT_NORMAL_DEEP, BLOCK(down), false, false},
-    {"post_ffw_norm", "post_ffw_norm.weight", "post_feedforward_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(post_ffn_norm), false, true},
+    {"attn_norm", "attn_norm.weight", "input_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(attn_norm), PARAM_PLUS_ONE},
+    {"attn_q", "attn_q.weight", "self_attn.q_proj.weight", 'q', 'd', INIT_NORMAL, BLOCK(q)},
+    {"attn_k", "attn_k.weight", "self_attn.k_proj.weight", 'k', 'd', INIT_NORMAL, BLOCK(k)},
+    {"attn_v", "attn_v.weight", "self_attn.v_proj.weight", 'k', 'd', INIT_NORMAL, BLOCK(v)},
+    {"attn_q_norm", "attn_q_norm.weight", "self_attn.q_norm.weight", 0, 'h', INIT_ONE, BLOCK(q_norm), PARAM_PLUS_ONE},
+    {"attn_k_norm", "attn_k_norm.weight", "self_attn.k_norm.weight", 0, 'h', INIT_ONE, BLOCK(k_norm), PARAM_PLUS_ONE},
+    {"attn_output", "attn_output.weight", "self_attn.o_proj.weight", 'd', 'q', INIT_NORMAL_DEEP, BLOCK(o)},
+    {"post_attention_norm", "post_attention_norm.weight", "post_attention_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(post_attn_norm), PARAM_PLUS_ONE},
+    {"ffn_norm", "ffn_norm.weight", "pre_feedforward_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(ffn_norm), PARAM_PLUS_ONE},
+    {"ffn_gate", "ffn_gate.weight", "mlp.gate_proj.weight", 'f', 'd', INIT_NORMAL, BLOCK(gate)},
+    {"ffn_up", "ffn_up.weight", "mlp.up_proj.weight", 'f', 'd', INIT_NORMAL, BLOCK(up)},
+    {"ffn_down", "ffn_down.weight", "mlp.down_proj.weight", 'd', 'f', INIT_NORMAL_DEEP, BLOCK(down)},
+    {"post_ffw_norm", "post_ffw_norm.weight", "post_feedforward_layernorm.weight", 0, 'd', INIT_ONE, BLOCK(post_ffn_norm), PARAM_PLUS_ONE},
     {0},
 };
 
 enum { PATTERN = 6 }; /* every sixth layer is global */
 
+static bool gemma3_is_local(const struct arch_model *m, size_t layer)
+{
+    size_t pattern = (size_t)json_int(arch_config(m), "sliding_window_pattern", PATTERN);
+    return pattern == 0 || (layer + 1) % pattern != 0;
+}
+
 static enum sooth_status gemma3_configure(struct arch_model *m, struct sooth_error *err)
 {
-    const struct json *config = tensor_file_config(m->file), *types = json_get(config, "layer_types");
-    size_t pattern = (size_t)json_int(config, "sliding_window_pattern", PATTERN);
-    m->local = arena_calloc(&m->arena, m->info.layers, 1);
-    if (!m->local)
-        return err_nomem(err);
-    if (json_bool(config, "use_bidirectional_attention", false))
+    if (json_bool(arch_config(m), "use_bidirectional_attention", false))
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "'use_bidirectional_attention': Gemma 3 as an embedder is not known");
-    if (types && (types->type != JSON_ARRAY || types->len != m->info.layers))
-        return err_set(err, SOOTH_ERR_FORMAT, "config.json names %zu layer types for %zu layers", types->len, m->info.layers);
-    for (size_t i = 0; i < m->info.layers; i++) {
-        const struct json *t = json_at(types, i);
-        m->local[i] = types ? t->type == JSON_STRING && strcmp(t->text, "sliding_attention") == 0 : pattern == 0 || (i + 1) % pattern != 0;
-    }
     if (m->info.window == 0)
         m->info.window = 512;
-    enum sooth_status status = arch_rope(m, true, true, &m->rope_local, err);
+    enum sooth_status status = arch_local_layers(m, gemma3_is_local, err);
+    if (!status)
+        status = arch_rope(m, true, true, &m->rope_local, err);
     return status ? status : arch_rope(m, false, true, &m->rope, err);
 }
 
@@ -64,7 +61,7 @@ static struct mat *gemma3_block(struct run *r, const void *model, unsigned layer
     const struct rope *rope = m->local[layer] ? &m->rope_local : &m->rope;
     struct mat *qkv[3], *gu[2];
     struct attend_op attend = {.layer = layer, .heads = i->heads, .kv_heads = i->kv_heads, .dk = i->head_dim, .dv = i->head_dim, .scale = m->scale,
-                               .softcap = m->attn_softcap, .window = m->local[layer] ? i->window : 0, .causal = true};
+                               .softcap = m->attn_softcap, .window = arch_window(m, layer), .causal = true};
 
     struct mat *h = op_rmsnorm(r, b->attn_norm, m->eps, x);                                             /* [n, dim] */
     op_linears(r, 3, (const struct weight *[]){b->q, b->k, b->v}, NULL, h, qkv);
@@ -93,4 +90,5 @@ const struct arch_row arch_gemma3 = {
     .name = "gemma3", .note = "Gemma 3, text", .gguf_arch = "gemma3", .hf_arch = "gemma3", .hf_block = "model.layers.",
     .hf_prefixes = {"-model.", "language_model."}, .decoder = true, .act = ACT_GELU_TANH, .params = params, .tops = tops, .configure = gemma3_configure,
     .hidden = gemma3_hidden,
+    .hf = {"gemma3_text", "Gemma3ForCausalLM", "hidden_activation", "gelu_pytorch_tanh", false},
 };

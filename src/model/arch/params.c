@@ -2,7 +2,9 @@
  *
  * Matrices stay where they are, in the mapped file; vectors are copied as f32 (they are small, may be stored in any float
  * format, and safetensors promise no alignment). A tensor of the file that no row of the list asked for is an error too: a model with
- * parts this program does not know would answer wrongly without saying so. */
+ * parts this program does not know would answer wrongly without saying so.
+ *
+ * Left out: sharing one mapping for a transposed matrix (GPT-2 as safetensors): it is copied once, in its own number format. */
 #include <stdio.h>
 #include <string.h>
 #include "core/base/error.h"
@@ -22,10 +24,14 @@ static size_t extent(const struct arch_model *m, char symbol)
         return i->dim;
     case 'f':
         return i->ff;
+    case 'F':
+        return 2 * i->ff;
     case 'q':
         return i->heads * i->head_dim;
     case 'k':
         return i->kv_heads * i->head_dim;
+    case 'Q':
+        return (i->heads + 2 * i->kv_heads) * i->head_dim;
     case 'h':
         return i->head_dim;
     case 'v':
@@ -34,6 +40,8 @@ static size_t extent(const struct arch_model *m, char symbol)
         return m->types;
     case 'p':
         return m->positions;
+    case 'c':
+        return i->labels;
     default:
         return 1;
     }
@@ -70,6 +78,17 @@ static const struct file_tensor *find(const struct arch_model *m, const struct n
     return t;
 }
 
+const struct file_tensor *arch_top_tensor(const struct arch_model *m, const char *role)
+{
+    struct names n;
+    for (const struct arch_param *p = m->row->tops; p->role; p++)
+        if (strcmp(p->role, role) == 0) {
+            names_of(m, p, -1, &n);
+            return find(m, &n);
+        }
+    return NULL;
+}
+
 /* A vector in f32, 1 added where the container stores g and the model wants 1 + g. */
 static const float *vector_copy(struct arch_model *m, const struct file_tensor *t, const struct qtype *type, bool plus_one)
 {
@@ -83,10 +102,32 @@ static const float *vector_copy(struct arch_model *m, const struct file_tensor *
     return v;
 }
 
+/* A matrix that safetensors hold as [in, out], turned round in its own number format. */
+static const void *matrix_turned(struct arch_model *m, const struct file_tensor *t, const struct qtype *type)
+{
+    size_t rows = (size_t)t->dims[0], cols = (size_t)t->dims[1], size = type->bytes;
+    const char *from = t->data;
+    char *to = arena_array(&m->arena, rows * cols, size); /* t->bytes, which was checked */
+    for (size_t i = 0; to && i < cols; i++)
+        for (size_t j = 0; j < rows; j++)
+            memcpy(to + (j * cols + i) * size, from + (i * rows + j) * size, size);
+    return to;
+}
+
+static bool turned(const struct arch_model *m, const struct arch_param *p)
+{
+    return p->flags & PARAM_TRANSPOSED && !arch_is_gguf(m);
+}
+
 static enum sooth_status check_shape(const struct arch_model *m, const struct arch_param *p, const struct file_tensor *t, struct sooth_error *err)
 {
     size_t cols = extent(m, p->cols), rows = p->rows ? extent(m, p->rows) : 1;
     uint64_t have = t->dims[1] * t->dims[2] * t->dims[3];
+    if (turned(m, p)) {
+        size_t swap = cols;
+        cols = rows;
+        rows = swap;
+    }
     if (t->dims[0] == cols && have == rows)
         return SOOTH_OK;
     return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' is %llu x %llu where the model needs %zu x %zu", t->name, (unsigned long long)have,
@@ -99,13 +140,46 @@ static bool untied(const struct arch_model *m)
     return !arch_is_gguf(m) && !arch_bool(m, "tie_word_embeddings", true);
 }
 
+static enum arch_change change_of(unsigned flags)
+{
+    return flags & PARAM_PLUS_ONE ? ARCH_PLUS_ONE : flags & PARAM_PAIRS ? ARCH_PAIRS : flags & PARAM_TRANSPOSED ? ARCH_TRANSPOSED : ARCH_SAME;
+}
+
+/* The numbers of a weight as the model wants them: in the mapped file, or a copy. */
+static enum sooth_status numbers(struct arch_model *m, const struct arch_param *p, const struct file_tensor *t, const struct qtype *type,
+                                 const void **out, struct sooth_error *err)
+{
+    *out = t->data;
+    if (!p->rows)
+        *out = vector_copy(m, t, type, p->flags & PARAM_PLUS_ONE && !arch_is_gguf(m));
+    else if (turned(m, p) && type->block > 1)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "tensor '%s' is transposed and in number format %s", t->name, type->name);
+    else if (turned(m, p))
+        *out = matrix_turned(m, t, type);
+    if (!*out)
+        return err_nomem(err);
+    if (!p->rows && quant_find_bad(*out, (size_t)t->dims[0]) < t->dims[0])
+        return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' holds a number that is not finite, at index %zu", t->name,
+                       quant_find_bad(*out, (size_t)t->dims[0]));
+    return SOOTH_OK;
+}
+
+/* May this weight be missing from the file? */
+static bool dispensable(const struct arch_model *m, const struct arch_param *p, const void *target)
+{
+    if (p->flags & PARAM_HEAD)
+        return m->info.labels == 0;
+    return p->flags & PARAM_OPTIONAL && !(p->offset == TOP(output) && target == &m->top && untied(m));
+}
+
 static enum sooth_status wire(struct arch_model *m, const struct arch_param *p, int layer, void *target, struct map *seen, struct sooth_error *err)
 {
     struct names n;
     enum sooth_status status;
+    const void *data;
     names_of(m, p, layer, &n);
-    const struct file_tensor *t = find(m, &n);
-    if (!t && p->optional && !(p->offset == TOP(output) && target == &m->top && untied(m)))
+    const struct file_tensor *t = p->flags & PARAM_HEAD && !m->info.labels ? NULL : find(m, &n);
+    if (!t && dispensable(m, p, target))
         return SOOTH_OK;
     if (!t)
         return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' is missing", arch_is_gguf(m) ? n.gguf : n.hf);
@@ -120,25 +194,22 @@ static enum sooth_status wire(struct arch_model *m, const struct arch_param *p, 
     char *gguf = arena_strdup(&m->arena, n.gguf), *hf = arena_strdup(&m->arena, n.hf);
     if (!w || !gguf || !hf)
         return err_nomem(err);
-    const void *data = t->data;
-    if (!p->rows && !(data = vector_copy(m, t, type, p->plus_one && !arch_is_gguf(m))))
-        return err_nomem(err);
-    if (!p->rows && quant_find_bad(data, (size_t)t->dims[0]) < t->dims[0])
-        return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' holds a number that is not finite, at index %zu", t->name,
-                       quant_find_bad(data, (size_t)t->dims[0]));
+    if ((status = numbers(m, p, t, type, &data, err)))
+        return status;
     w->name = gguf;
     qmat_init(&w->q, p->rows ? type : qtype_by_id(TYPE_F32), p->rows ? extent(m, p->rows) : 1, extent(m, p->cols), data);
     *(const struct weight **)((char *)target + p->offset) = w;
-    struct arch_weight entry = {w, hf, p->role, layer, p->init, !p->rows};
+    struct arch_weight entry = {w, hf, p->role, layer, p->init, change_of(p->flags), !p->rows};
     m->info.parameters += w->q.rows * w->q.cols;
     m->info.file_bytes += t->bytes;
     return vec_push(&m->list, entry) ? SOOTH_OK : err_nomem(err);
 }
 
-/* Tensors that change nothing for us: heads of pre-training, tables that can be computed. */
+/* Tensors that change nothing for us: heads of pre-training, tables that can be computed (GPT-2's masks). */
 static bool harmless(const char *name)
 {
-    static const char *const parts[] = {"pooler.", "position_ids", "rotary_emb.inv_freq", "cls.", "lm_head.", "rope_freqs.weight", "rope_factors_"};
+    static const char *const parts[] = {"pooler.", "position_ids", "rotary_emb.inv_freq", "cls.", "lm_head.", "rope_freqs.weight", "rope_factors_",
+                                        ".attn.bias", ".attn.masked_bias"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strstr(name, parts[i]))
             return true;

@@ -53,11 +53,7 @@ static void spec_gguf(const struct arch_model *m, struct rope_spec *s)
 
 static void spec_hf(const struct arch_model *m, bool local, struct rope_spec *s)
 {
-    const struct json *config = tensor_file_config(m->file), *text = json_get(config, "text_config");
-    const struct json *d = json_get(config, "rope_parameters"), *kind;
-    if (!json_get(config, "hidden_size") && text)
-        config = text;
-    d = json_get(config, "rope_parameters");
+    const struct json *config = arch_config(m), *d = json_get(config, "rope_parameters"), *kind;
     if (d && (kind = json_get(d, local ? "sliding_attention" : "full_attention")))
         d = kind;
     if (!d && !local)

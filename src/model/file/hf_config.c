@@ -29,6 +29,15 @@ static const struct {
     {"attn_logit_softcapping", "attn_logit_softcapping", REAL},
     {"final_logit_softcapping", "final_logit_softcapping", REAL},
     {"tie_word_embeddings", "tie_word_embeddings", TRUTH},
+    {"residual_scale", "residual_scale", REAL},
+    /* GPT-2's names, and nomic_bert's; a name above goes before them */
+    {"n_layer", "block_count", WHOLE},
+    {"n_embd", "embedding_length", WHOLE},
+    {"n_inner", "feed_forward_length", WHOLE},
+    {"n_head", "attention.head_count", WHOLE},
+    {"n_positions", "context_length", WHOLE},
+    {"layer_norm_epsilon", "attention.layer_norm_epsilon", REAL},
+    {"rotary_emb_base", "rope.freq_base", REAL},
 };
 static const struct {
     const char *hf, *gguf;
@@ -49,7 +58,9 @@ struct translation {
 
 static const char *architecture(const char *model_type)
 {
-    static const char *const names[][2] = {{"gemma3_text", "gemma3"}, {"roberta", "xlm-roberta"}};
+    static const char *const names[][2] = {{"gemma3_text", "gemma3"},
+                                           {"roberta", "xlm-roberta"},
+                                           {"nomic_bert", "nomic-bert"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i][0], model_type))
             return names[i][1];
@@ -87,8 +98,16 @@ static void put_fact(struct translation *t, const char *key, const struct json *
 static void put_named(struct translation *t, const char *name, const struct json *v, enum kind kind)
 {
     const char *key = v && !t->status ? full_key(t, name) : NULL;
-    if (key)
+    if (key && !tensor_file_value(t->f, key))
         put_fact(t, key, v, kind);
+}
+
+/* GPT-2 leaves the width of its feed-forward unsaid: four times the model's. */
+static void unsaid_width(struct translation *t)
+{
+    struct json four = {.type = JSON_NUMBER, .number = 4 * json_number(t->config, "n_embd", 0)};
+    if (four.number > 0)
+        put_named(t, "feed_forward_length", &four, WHOLE);
 }
 
 /* "rope_scaling": {"rope_type": "llama3", "factor": 8, ...}. */
@@ -214,7 +233,9 @@ enum sooth_status hf_config_read(struct tensor_file *f, struct sooth_error *err)
         t.status = view_put_string(f, "general.architecture", t.arch, err);
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         put_named(&t, facts[i].gguf, json_get(t.config, facts[i].hf), facts[i].kind);
-    encoder = !strcmp(t.arch, "bert") || !strcmp(t.arch, "xlm-roberta");
+    unsaid_width(&t);
+    encoder = !strcmp(t.arch, "bert") || !strcmp(t.arch, "xlm-roberta") ||
+              !strcmp(t.arch, "nomic-bert");
     if (encoder && !t.status) {
         const char *key = full_key(&t, "attention.causal");
         if (key)

@@ -32,7 +32,7 @@ static void facts_shape(struct sooth_model *m)
         i->ff = facts_number(m->file, "feed_forward_length");
         i->vocab = token_vocab_size(m->tokenizer);
         m->context_most = facts_number(m->file, "context_length");
-        i->kind = model_is_encoder_file(m->file) ? SOOTH_MODEL_ENCODER : SOOTH_MODEL_DECODER;
+        i->kind = arch_is_encoder(m->file) ? SOOTH_MODEL_ENCODER : SOOTH_MODEL_DECODER;
         i->weights = i->pooling = i->compute = "";
         return;
     }

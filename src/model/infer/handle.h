@@ -44,8 +44,6 @@ enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_
 enum sooth_status embed_tokenize(const struct sooth_model *m, enum sooth_embed_kind kind,
                                  const char *text, size_t len, bool spans, struct embed_item *item,
                                  struct sooth_error *err);
-/* open.c: by the architecture's name, before anything is loaded. */
-bool model_is_encoder_file(const struct tensor_file *f);
 /* facts.c: fills info and the embedding facts from the open file. */
 enum sooth_status model_read_facts(struct sooth_model *m, const struct sooth_model_options *options,
                                    struct sooth_error *err);

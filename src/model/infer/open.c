@@ -17,12 +17,6 @@
 
 enum { OPEN_PATH = 4096 };
 
-bool model_is_encoder_file(const struct tensor_file *f)
-{
-    const char *arch = tensor_file_string(f, "general.architecture", "");
-    return strcmp(arch, "bert") == 0 || strcmp(arch, "xlm-roberta") == 0;
-}
-
 static enum sooth_status open_compute(const struct sooth_model *m, const char *name,
                                       enum qmat_compute *out, struct sooth_error *err)
 {
@@ -30,7 +24,7 @@ static enum sooth_status open_compute(const struct sooth_model *m, const char *n
     if (!name || strcmp(name, "auto") == 0) {
         /* Encoders in f32 stay within cosine 0.999 in 8 bits (tested) and get about four times
          * faster; a language model's file says itself how exact it wants to be. */
-        *out = model_is_encoder_file(m->file) ? QMAT_INT8 : QMAT_NATIVE;
+        *out = arch_is_encoder(m->file) ? QMAT_INT8 : QMAT_NATIVE;
         return SOOTH_OK;
     }
     if (strcmp(name, "int8") == 0)

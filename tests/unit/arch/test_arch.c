@@ -12,6 +12,25 @@ static const float *floats(const struct tensor_file *f, const char *name, size_t
     return t->data;
 }
 
+/* What PyTorch says about: logits of decoders, hidden states of encoders, scores of classifiers. */
+static float *outcome(struct run *r, const struct arch_model *m, const int32_t *ids, size_t n, const uint8_t *types)
+{
+    if (!arch_info(m)->labels)
+        return arch_run(r, m, ids, n, 0, 0, types, arch_info(m)->decoder);
+    uint32_t pos[256], seq[256] = {0};
+    uint8_t want[256] = {1};
+    struct sooth_error err = {0};
+    for (size_t i = 0; i < n; i++)
+        pos[i] = (uint32_t)i;
+    struct rows rows = {.n = n, .token = ids, .pos = pos, .seq = seq, .type = types, .want = want};
+    run_begin(r, &rows);
+    struct mat *y = arch_scores(m, r, arch_hidden(m, r));
+    if (run_end(r, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(y->rows, 1);
+    return mem_dup(y->v, y->cols * sizeof *y->v);
+}
+
 /* Largest difference to PyTorch, in both inputs. */
 static double difference(const char *model, const char *want_dir)
 {
@@ -35,7 +54,7 @@ static double difference(const char *model, const char *want_dir)
         }
         snprintf(name, sizeof name, "out.%d", i);
         const float *ref = floats(want, name, &count);
-        float *y = arch_run(r, m, ids, n, 0, 0, types, arch_info(m)->decoder);
+        float *y = outcome(r, m, ids, n, types);
         for (size_t j = 0; j < count; j++)
             worst = fmax(worst, fabs((double)y[j] - (double)ref[j]) / (1 + fabs((double)ref[j])));
         mem_free(y);
@@ -47,24 +66,69 @@ static double difference(const char *model, const char *want_dir)
     return worst;
 }
 
-static void logits_equal_pytorch(void **state)
+/* Every directory of tests/golden/arch with a want.safetensors, and its GGUF twin where there is one. */
+static const struct golden {
+    const char *name;
+    bool twin, grads;
+} goldens[] = {
+    {"llama", true, true},   {"llama_yarn", true, false}, {"mistral", false, false},   {"qwen2", true, false},    {"qwen2_window", false, false},
+    {"qwen3", true, true},   {"phi3", true, true},        {"gemma3", true, false},     {"gpt2", true, true},      {"deepnorm", true, true},
+    {"bert", true, false},   {"xlmr", true, false},       {"nomic_bert", true, false}, {"bert_cls", true, false}, {"xlmr_cls", true, false},
+};
+enum { GOLDENS = sizeof goldens / sizeof *goldens };
+
+static void outputs_equal_pytorch(void **state)
 {
-    static const char *const names[][2] = {{"llama", "llama"}, {"llama.gguf", "llama"}, {"llama_yarn", "llama_yarn"}, {"llama_yarn.gguf", "llama_yarn"},
-                                           {"gemma3", "gemma3"}, {"gemma3.gguf", "gemma3"}, {"bert", "bert"}, {"bert.gguf", "bert"},
-                                           {"xlmr", "xlmr"}, {"xlmr.gguf", "xlmr"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        double d = difference(names[i][0], names[i][1]);
-        print_message("%s: %.2g\n", names[i][0], d);
-        if (!(d < 1e-4))
-            fail_msg("%s differs by %g", names[i][0], d);
+    for (size_t i = 0; i < GOLDENS; i++)
+        for (int twin = 0; twin <= goldens[i].twin; twin++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s%s", goldens[i].name, twin ? ".gguf" : "");
+            double d = difference(name, goldens[i].name);
+            print_message("# %s: %.2g\n", name, d);
+            if (!(d < 1e-4))
+                fail_msg("%s differs by %g", name, d);
+        }
+}
+
+/* A row of the table without a golden would be a definition that nothing holds to the reference. */
+static void every_architecture_has_a_golden(void **state)
+{
+    const char *name;
+    for (size_t i = 0; (name = arch_name_at(i, NULL)); i++) {
+        bool found = false;
+        for (size_t k = 0; k < GOLDENS && !found; k++) {
+            struct tensor_file *f = arch_open(goldens[k].name);
+            struct arch_options o = {.no_pack = true};
+            struct arch_model *m = arch_open_model(f, &o);
+            found = strcmp(arch_info(m)->arch, name) == 0;
+            arch_free(m);
+            tensor_file_close(f);
+        }
+        if (!found)
+            fail_msg("architecture '%s' has no golden", name);
     }
 }
 
-/* ---- gradients of llama, every parameter ---- */
+/* ---- gradients, every parameter ---- */
 
-static void llama_gradients_equal_pytorch(void **state)
+static void compare_gradient(const struct arch_weight *w, const float *ours, const float *ref, size_t count)
 {
-    struct tensor_file *f = arch_open("llama"), *want = arch_open("llama/want.safetensors");
+    size_t cols = w->weight->q.cols, rows = w->weight->q.rows;
+    double top = 0, worst = 0;
+    for (size_t j = 0; j < count; j++) {
+        size_t at = w->change == ARCH_TRANSPOSED ? j % rows * cols + j / rows : j;
+        top = fmax(top, fabs((double)ref[j]));
+        worst = fmax(worst, fabs((double)ref[j] - (double)ours[at]));
+    }
+    if (!(worst <= 2e-4 * top + 1e-7))
+        fail_msg("%s: gradient differs by %g of %g", w->hf_name, worst, top);
+}
+
+static void gradients_of(const char *name)
+{
+    char want_path[128];
+    snprintf(want_path, sizeof want_path, "%s/want.safetensors", name);
+    struct tensor_file *f = arch_open(name), *want = arch_open(want_path);
     struct arch_options ao = {.no_pack = true};
     struct arch_model *m = arch_open_model(f, &ao);
     size_t n, count, n_weights = arch_weights(m);
@@ -92,16 +156,10 @@ static void llama_gradients_equal_pytorch(void **state)
         assert_true(fabsf(loss->v[0] - floats(want, "loss", &count)[0]) < 1e-4f);
         assert_int_equal(run_backward(r, loss, 1, &err), SOOTH_OK);
         for (size_t i = 0; i < n_weights; i++) {
-            char name[256];
-            snprintf(name, sizeof name, "grad.%s", arch_weight_at(m, i)->hf_name);
-            const float *ref = floats(want, name, &count), *ours = grads_find(g, weights[i]);
-            double top = 0, worst = 0;
-            for (size_t j = 0; j < count; j++) {
-                top = fmax(top, fabs((double)ref[j]));
-                worst = fmax(worst, fabs((double)ref[j] - (double)ours[j]));
-            }
-            if (!(worst <= 2e-4 * top + 1e-7))
-                fail_msg("%s: gradient differs by %g of %g", name, worst, top);
+            char key[256];
+            snprintf(key, sizeof key, "grad.%s", arch_weight_at(m, i)->hf_name);
+            const float *ref = floats(want, key, &count);
+            compare_gradient(arch_weight_at(m, i), grads_find(g, weights[i]), ref, count);
         }
         run_free(r);
         grads_free(g);
@@ -110,6 +168,13 @@ static void llama_gradients_equal_pytorch(void **state)
     arch_free(m);
     tensor_file_close(f);
     tensor_file_close(want);
+}
+
+static void gradients_equal_pytorch(void **state)
+{
+    for (size_t i = 0; i < GOLDENS; i++)
+        if (goldens[i].grads)
+            gradients_of(goldens[i].name);
 }
 
 /* ---- agreement: all at once, in pieces, token by token, in a crowd: the same bits ---- */
@@ -180,7 +245,8 @@ static void agree(const char *name, struct pool *pool, enum qmat_compute compute
 
 static void all_paths_agree_to_the_bit(void **state)
 {
-    static const char *const names[] = {"llama", "llama_yarn.gguf", "gemma3", "gemma3.gguf"};
+    static const char *const names[] = {"llama", "llama_yarn.gguf", "mistral", "qwen2.gguf", "qwen2_window", "qwen3", "phi3", "phi3.gguf",
+                                        "gemma3", "gemma3.gguf", "gpt2", "gpt2.gguf", "deepnorm"};
     for (unsigned threads = 1; threads <= 3; threads += 2) {
         struct pool *pool = pool_new(threads);
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -195,8 +261,8 @@ static void all_paths_agree_to_the_bit(void **state)
 
 static void encoders_do_not_see_their_neighbours(void **state)
 {
-    static const char *const names[] = {"bert", "xlmr.gguf"};
-    for (size_t k = 0; k < 2; k++) {
+    static const char *const names[] = {"bert", "xlmr.gguf", "nomic_bert"};
+    for (size_t k = 0; k < 3; k++) {
         struct tensor_file *f = arch_open(names[k]);
         struct arch_model *m = arch_open_model(f, NULL);
         struct run_options o = {0};
@@ -243,8 +309,9 @@ static void wrong_files_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logits_equal_pytorch),
-        cmocka_unit_test(llama_gradients_equal_pytorch),
+        cmocka_unit_test(outputs_equal_pytorch),
+        cmocka_unit_test(every_architecture_has_a_golden),
+        cmocka_unit_test(gradients_equal_pytorch),
         cmocka_unit_test(all_paths_agree_to_the_bit),
         cmocka_unit_test(encoders_do_not_see_their_neighbours),
         cmocka_unit_test(wrong_files_are_named),

@@ -3,7 +3,8 @@
  * Whole without a cache, prefill, prompt in pieces, decode, and a crowd of conversations give the same bits, for every
  * format; so does a recording run over the same packed weights (adapters on a frozen base train what is served). Over the file
  * form products are in f32, over packed quantized weights activations are 8 bits: for F32, F16 and BF16 both give
- * the same bits; for the others the largest difference of a logit stays under BOUND of the largest logit. The models here are random, two blocks or six, 256 wide, written as GGUF by this program.
+ * the same bits; for the others the largest difference of a logit stays under BOUND of the largest logit. The models here are random, two blocks or six, 256 wide,
+ * written as GGUF by this program.
  *
  * The same writer makes the files that must be refused: a tensor missing, surplus, of the wrong shape, not finite. */
 #include "arch_fixture.h"
@@ -29,15 +30,38 @@ static const struct shape bert_block[] = {{"attn_q.weight", D, D}, {"attn_q.bias
     {"attn_v.weight", D, D}, {"attn_v.bias", 0, D}, {"attn_output.weight", D, D}, {"attn_output.bias", 0, D}, {"attn_output_norm.weight", 0, D},
     {"attn_output_norm.bias", 0, D}, {"ffn_up.weight", F, D}, {"ffn_up.bias", 0, F}, {"ffn_down.weight", D, F}, {"ffn_down.bias", 0, D},
     {"layer_output_norm.weight", 0, D}, {"layer_output_norm.bias", 0, D}, {0}};
+static const struct shape qwen2_block[] = {{"attn_norm.weight", 0, D}, {"attn_q.weight", D, D}, {"attn_q.bias", 0, D}, {"attn_k.weight", KV * HEAD, D},
+    {"attn_k.bias", 0, KV * HEAD}, {"attn_v.weight", KV * HEAD, D}, {"attn_v.bias", 0, KV * HEAD}, {"attn_output.weight", D, D},
+    {"ffn_norm.weight", 0, D}, {"ffn_gate.weight", F, D}, {"ffn_up.weight", F, D}, {"ffn_down.weight", D, F}, {0}};
+static const struct shape qwen3_block[] = {{"attn_norm.weight", 0, D}, {"attn_q.weight", D, D}, {"attn_k.weight", KV * HEAD, D},
+    {"attn_v.weight", KV * HEAD, D}, {"attn_q_norm.weight", 0, HEAD}, {"attn_k_norm.weight", 0, HEAD}, {"attn_output.weight", D, D},
+    {"ffn_norm.weight", 0, D}, {"ffn_gate.weight", F, D}, {"ffn_up.weight", F, D}, {"ffn_down.weight", D, F}, {0}};
+static const struct shape phi3_block[] = {{"attn_norm.weight", 0, D}, {"attn_qkv.weight", D + 2 * KV * HEAD, D}, {"attn_output.weight", D, D},
+    {"ffn_norm.weight", 0, D}, {"ffn_up.weight", 2 * F, D}, {"ffn_down.weight", D, F}, {0}};
+static const struct shape gpt2_block[] = {{"attn_norm.weight", 0, D}, {"attn_norm.bias", 0, D}, {"attn_qkv.weight", D + 2 * KV * HEAD, D},
+    {"attn_qkv.bias", 0, D + 2 * KV * HEAD}, {"attn_output.weight", D, D}, {"attn_output.bias", 0, D}, {"ffn_norm.weight", 0, D},
+    {"ffn_norm.bias", 0, D}, {"ffn_up.weight", F, D}, {"ffn_up.bias", 0, F}, {"ffn_down.weight", D, F}, {"ffn_down.bias", 0, D}, {0}};
+static const struct shape nomic_block[] = {{"attn_qkv.weight", 3 * D, D}, {"attn_output.weight", D, D}, {"attn_output_norm.weight", 0, D},
+    {"attn_output_norm.bias", 0, D}, {"ffn_up.weight", F, D}, {"ffn_gate.weight", F, D}, {"ffn_down.weight", D, F},
+    {"layer_output_norm.weight", 0, D}, {"layer_output_norm.bias", 0, D}, {0}};
 static const struct shape decoder_top[] = {{"token_embd.weight", V, D}, {"output_norm.weight", 0, D}, {0}};
 static const struct shape bert_top[] = {{"token_embd.weight", V, D}, {"position_embd.weight", CONTEXT, D}, {"token_types.weight", 2, D},
     {"token_embd_norm.weight", 0, D}, {"token_embd_norm.bias", 0, D}, {0}};
+static const struct shape gpt2_top[] = {{"token_embd.weight", V, D}, {"position_embd.weight", CONTEXT, D}, {"output_norm.weight", 0, D},
+    {"output_norm.bias", 0, D}, {0}};
+static const struct shape nomic_top[] = {{"token_embd.weight", V, D}, {"token_types.weight", 2, D}, {"token_embd_norm.weight", 0, D},
+    {"token_embd_norm.bias", 0, D}, {0}};
+static const struct shape embedding_top[] = {{"token_embd.weight", V, D}, {0}};
 static const struct family {
     const char *arch;
     unsigned layers;
     const struct shape *top, *block;
-    bool decoder;
-} families[] = {{"llama", 2, decoder_top, llama_block, true}, {"gemma3", 6, decoder_top, gemma3_block, true}, {"bert", 2, bert_top, bert_block, false}};
+    bool decoder, whole; /* whole: as many key-value heads as heads */
+} families[] = {{"llama", 2, decoder_top, llama_block, true, false}, {"gemma3", 6, decoder_top, gemma3_block, true, false},
+                {"bert", 2, bert_top, bert_block, false, true}, {"qwen2", 2, decoder_top, qwen2_block, true, false},
+                {"qwen3", 2, decoder_top, qwen3_block, true, false}, {"phi3", 2, decoder_top, phi3_block, true, false},
+                {"gpt2", 2, gpt2_top, gpt2_block, true, false}, {"deepnorm", 2, embedding_top, bert_block, true, true},
+                {"nomic-bert", 2, nomic_top, nomic_block, false, true}};
 
 /* What is done to one tensor of the file. */
 struct damage {
@@ -68,7 +92,7 @@ static void put_facts(struct gguf_writer *w, const struct family *f)
     key(k, f->arch, "block_count");
     gguf_put_uint(w, k, f->layers);
     key(k, f->arch, "attention.head_count_kv");
-    gguf_put_uint(w, k, f->decoder ? KV : HEADS);
+    gguf_put_uint(w, k, f->whole ? HEADS : KV);
     key(k, f->arch, f->decoder ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
     gguf_put_float(w, k, 1e-5f);
 }
@@ -242,7 +266,7 @@ static void all_paths_agree_for_every_format(void **state)
             for (size_t k = 0; qtype_at(k); k++) {
                 double d = check_format(&families[i], qtype_at(k), pool);
                 if (threads == 1)
-                    print_message("%-7s %-5s packed differs from file form by %.2g\n", families[i].arch, qtype_at(k)->name, d);
+                    print_message("# %-10s %-5s packed differs from file form by %.2g\n", families[i].arch, qtype_at(k)->name, d);
                 if (!(d <= (qtype_at(k)->block == 1 ? 0 : BOUND)))
                     fail_msg("%s, %s: packed and file form differ by %g", families[i].arch, qtype_at(k)->name, d);
             }
