@@ -28,14 +28,15 @@ struct amx_config {
 /* One panel, or a stretch of it, in signed bytes. */
 struct amx_panel {
     _Alignas(64) int8_t q[AMX_BLOCKS][8][64];
-    _Alignas(64) float d[AMX_BLOCKS][LANES], m[AMX_BLOCKS][LANES], s[AMX_BLOCKS][2][LANES]; /* s: K6 only */
+    _Alignas(64) float d[AMX_BLOCKS][LANES], m[AMX_BLOCKS][LANES];
+    _Alignas(64) float s[AMX_BLOCKS][2][LANES], t[AMX_BLOCKS][2][LANES]; /* kinds with two scales only */
 };
 
-/* Tiles 0 and 1: sums. 2: rows of x. 3: weights. K6 has two scales a block, so its tiles are half a block deep. */
+/* Tiles 0 and 1: sums. 2: rows of x. 3: weights. Kinds with two scales a block have tiles half a block deep. */
 LANE_INLINE void amx_start(const enum panel_kind kind)
 {
     struct amx_config c = { .palette = 1 };
-    const bool half = kind == PANEL_K6;
+    const bool half = panel_halves(kind);
     c.rows[0] = c.rows[1] = c.rows[2] = c.rows[4] = 16;
     c.bytes[0] = c.bytes[1] = c.bytes[3] = c.bytes[5] = 64;
     c.bytes[2] = c.bytes[4] = half ? 16 : 32;
@@ -47,26 +48,20 @@ LANE_INLINE void amx_start(const enum panel_kind kind)
 LANE_INLINE const uint8_t *amx_unpack(const enum panel_kind kind, const uint8_t *w, size_t blocks, struct amx_panel *p)
 {
     struct panel_scales s = panel_no_scales();
-    const vi offset = vi_set(panel_offset(kind) * 0x01010101);
+    const vi offset = vi_set((int32_t)((uint32_t)panel_offset(kind) * 0x01010101u));
     for (size_t b = 0; b < blocks; b++) {
         w += panel_read_scales(kind, w, b, &s);
         vf_store(p->d[b], s.d);
-        if (panel_has_min(kind) || kind == PANEL_K4 || kind == PANEL_K5)
+        if (panel_has_min(kind) || kind == PANEL_K2)
             vf_store(p->m[b], s.m);
-        if (kind == PANEL_K6) {
-            vf_store(p->s[b][0], s.s0);
-            vf_store(p->s[b][1], s.s1);
+        for (int h = 0; panel_halves(kind) && h < 2; h++) {
+            vf_store(p->s[b][h], s.s[h]);
+            vf_store(p->t[b][h], s.t[h]);
         }
-        const uint8_t *nibbles = w + panel_quant_bytes(kind) - 256;
         LANE_UNROLL
         for (int k = 0; k < 4; k++) {
             vi lo, hi;
-            if (kind == PANEL_Q8) {
-                lo = vi_load(w + 64 * k);
-                hi = vi_load(w + 64 * (k + 4));
-            } else {
-                panel_unpack(kind, w, nibbles, k, &lo, &hi);
-            }
+            panel_unpack(kind, w, k, &lo, &hi);
             vi_store(p->q[b][k], _mm512_sub_epi8(lo, offset));
             vi_store(p->q[b][k + 4], _mm512_sub_epi8(hi, offset));
         }
@@ -85,11 +80,11 @@ LANE_INLINE const uint8_t *amx_unpack(const enum panel_kind kind, const uint8_t 
         _tile_stored(c_tile, c, 64); \
     } while (0)
 
-/* K6: sums of the two halves, c and c + 256. */
+/* With two scales: sums of the two halves, c and c + 256. */
 LANE_INLINE void amx_issue(const enum panel_kind kind, const struct amx_panel *p, size_t b, const struct act_tile *x,
                            int32_t *c)
 {
-    if (kind == PANEL_K6) {
+    if (panel_halves(kind)) {
         AMX_SUMS(0, 2, 3, x[b].q[0], p->q[b][0], c);
         AMX_SUMS(1, 4, 5, x[b].q[0] + 16, p->q[b][4], c + 256);
     } else if (b & 1) {
@@ -103,14 +98,17 @@ LANE_INLINE void amx_scale(const enum panel_kind kind, const struct amx_panel *p
                            const struct act_tile *x, vf *acc)
 {
     const vf d = vf_load(p->d[b]), m = vf_load(p->m[b]), s0 = vf_load(p->s[b][0]), s1 = vf_load(p->s[b][1]);
+    const vf t[2] = { vf_load(p->t[b][0]), vf_load(p->t[b][1]) };
     LANE_UNROLL
     for (int r = 0; r < 16; r++) {
         vf sum = vf_from_int(vi_load(c + 16 * r));
-        if (kind == PANEL_K6)
+        if (panel_halves(kind))
             sum = vf_fma(sum, s0, vf_mul(vf_from_int(vi_load(c + 256 + 16 * r)), s1));
         acc[r] = vf_fma(vf_mul(d, vf_set(x[b].d[r])), sum, acc[r]);
-        if (panel_has_min(kind) || kind == PANEL_K4 || kind == PANEL_K5)
+        if (panel_has_min(kind))
             acc[r] = vf_fma(m, vf_set(x[b].s[r]), acc[r]);
+        if (kind == PANEL_K2)
+            acc[r] = panel_half_mins(m, t, x[b].d[r], x[b].sum[r], x[b].half[r], acc[r]);
     }
 }
 
@@ -172,6 +170,11 @@ PANEL_INT(Q4M)
 PANEL_INT(Q5)
 PANEL_INT(Q5M)
 PANEL_INT(Q8)
+PANEL_INT(NL4)
+PANEL_INT(NF4)
+PANEL_INT(MX4)
+PANEL_INT(K2)
+PANEL_INT(K3)
 PANEL_INT(K4)
 PANEL_INT(K5)
 PANEL_INT(K6)

@@ -90,6 +90,10 @@ LANE_INLINE vi vi_shr(vi a, unsigned n) { return _mm512_srl_epi32(a, _mm_cvtsi32
 LANE_INLINE vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 LANE_INLINE vi vi_load_i8(const int8_t *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 LANE_INLINE void vi_store_i8(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+LANE_INLINE vi vi_book(const uint8_t *book, vi i)
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)book)), i);
+}
 #if defined(__AVX512VNNI__)
 #define LANE_BYTE_OFFSET 128
 LANE_INLINE vi vi_dot7(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, w, x); }
@@ -208,6 +212,11 @@ LANE_INLINE void vi_store_i8(int8_t *p, vi x)
     const __m128i b = _mm_packs_epi32(_mm256_castsi256_si128(x.b), _mm256_extracti128_si256(x.b, 1));
     _mm_storeu_si128((__m128i *)p, _mm_packs_epi16(a, b));
 }
+LANE_INLINE vi vi_book(const uint8_t *book, vi i)
+{
+    const __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)book));
+    return LANE_I2(_mm256_shuffle_epi8(t, i.a), _mm256_shuffle_epi8(t, i.b));
+}
 #define LANE_BYTE_OFFSET 0
 LANE_INLINE __m256i lane_dot7(__m256i acc, __m256i w, __m256i x)
 {
@@ -280,6 +289,16 @@ LANE_INLINE void vi_store_i8(int8_t *p, vi a)
 {
     for (int l = 0; l < LANES; l++)
         p[l] = (int8_t)a.i[l];
+}
+/* Each byte of i, 0..15, becomes that entry of the book. */
+LANE_INLINE vi vi_book(const uint8_t *book, vi i)
+{
+    uint8_t b[4 * LANES];
+    memcpy(b, &i, sizeof b);
+    for (int l = 0; l < 4 * LANES; l++)
+        b[l] = book[b[l] & 15];
+    memcpy(&i, b, sizeof b);
+    return i;
 }
 #define LANE_BYTE_OFFSET 128
 /* acc[lane] += Σ of four products of an unsigned byte of w and a signed byte of x. */

@@ -50,7 +50,8 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .panel_mul = {
         [PANEL_F32] = panel_mul_F32, [PANEL_F16] = panel_mul_F16, [PANEL_BF16] = panel_mul_BF16,
         [PANEL_Q4] = LEVEL_INT(Q4), [PANEL_Q4M] = LEVEL_INT(Q4M), [PANEL_Q5] = LEVEL_INT(Q5), [PANEL_Q5M] = LEVEL_INT(Q5M),
-        [PANEL_Q8] = LEVEL_INT(Q8), [PANEL_K4] = LEVEL_INT(K4), [PANEL_K5] = LEVEL_INT(K5), [PANEL_K6] = LEVEL_INT(K6),
+        [PANEL_Q8] = LEVEL_INT(Q8), [PANEL_NL4] = LEVEL_INT(NL4), [PANEL_NF4] = LEVEL_INT(NF4),
+        [PANEL_MX4] = LEVEL_INT(MX4), [PANEL_K2] = LEVEL_INT(K2), [PANEL_K3] = LEVEL_INT(K3), [PANEL_K4] = LEVEL_INT(K4), [PANEL_K5] = LEVEL_INT(K5), [PANEL_K6] = LEVEL_INT(K6),
     },
     .attend = attend_run,
 };

@@ -41,28 +41,78 @@ static void panel_act_quantize(const float *x, size_t n, struct act_tile *tiles,
     }
 }
 
-LANE_INLINE bool panel_is_k(enum panel_kind kind) { return kind == PANEL_K4 || kind == PANEL_K5 || kind == PANEL_K6; }
-LANE_INLINE bool panel_has_min(enum panel_kind kind) { return kind == PANEL_Q4M || kind == PANEL_Q5M; }
+LANE_INLINE bool panel_is_k(enum panel_kind kind) { return kind >= PANEL_K2; }
+/* A minimum for each block of 32 columns. K2 has two, see panel_halves. */
+LANE_INLINE bool panel_has_min(enum panel_kind kind)
+{
+    return kind == PANEL_Q4M || kind == PANEL_Q5M || kind == PANEL_K4 || kind == PANEL_K5;
+}
+/* Columns 0..15 and 16..31 of a block have scales of their own. */
+LANE_INLINE bool panel_halves(enum panel_kind kind) { return kind == PANEL_K2 || kind == PANEL_K3 || kind == PANEL_K6; }
+/* Quants are whole bytes once unpacked: more than the 7 bits that all products take unharmed. */
+LANE_INLINE bool panel_wide(enum panel_kind kind) { return kind == PANEL_Q8 || kind == PANEL_NL4 || kind == PANEL_NF4; }
+LANE_INLINE const uint8_t *panel_book(enum panel_kind kind)
+{
+    return kind == PANEL_NL4 ? panel_book_nl4 : kind == PANEL_NF4 ? panel_book_nf4 : kind == PANEL_MX4 ? panel_book_mx4 : NULL;
+}
 LANE_INLINE bool panel_five(enum panel_kind kind)
 {
     return kind == PANEL_Q5 || kind == PANEL_Q5M || kind == PANEL_K5;
 }
 LANE_INLINE int32_t panel_offset(enum panel_kind kind)
 {
-    return kind == PANEL_Q4 ? 8 : kind == PANEL_Q5 ? 16 : kind == PANEL_K6 ? 32 : kind == PANEL_Q8 ? 128 : 0;
+    return panel_wide(kind)    ? 128
+           : kind == PANEL_Q4  ? 8
+           : kind == PANEL_Q5  ? 16
+           : kind == PANEL_MX4 ? 12
+           : kind == PANEL_K3  ? 4
+           : kind == PANEL_K6  ? 32
+                               : 0;
 }
 
 LANE_INLINE size_t panel_quant_bytes(enum panel_kind kind)
 {
-    return kind == PANEL_Q8 ? 512 : panel_five(kind) ? 320 : kind == PANEL_K6 ? 384 : 256;
+    return kind == PANEL_Q8   ? 512
+           : panel_five(kind) ? 320
+           : kind == PANEL_K2 ? 128
+           : kind == PANEL_K3 ? 192
+           : kind == PANEL_K6 ? 384
+                              : 256;
 }
 
-/* Line k of nibbles with its high bits: a = columns 4k.., b = columns 16 + 4k.. */
-LANE_INLINE void panel_unpack(const enum panel_kind kind, const uint8_t *w, const uint8_t *nibbles, const int k, vi *a, vi *b)
+/* Low bits (2), and K3's third bit: a = columns 4k.., b = columns 16 + 4k.. */
+LANE_INLINE void panel_unpack_low(const enum panel_kind kind, const uint8_t *w, const int k, vi *a, vi *b)
 {
-    const vi v = vi_load(nibbles + 64 * k), low4 = vi_set(0x0F0F0F0F);
+    const uint8_t *low = w + (kind == PANEL_K3 ? 64 : 0);
+    const vi two = vi_set(0x03030303), bit2 = vi_set(0x04040404);
+    *a = vi_and(vi_shr(vi_load(low), (unsigned)(2 * k)), two);
+    *b = vi_and(vi_shr(vi_load(low + 64), (unsigned)(2 * k)), two);
+    if (kind == PANEL_K3) {
+        const vi h = vi_load(w);
+        *a = vi_or(*a, vi_and(k < 2 ? vi_shl(h, (unsigned)(2 - k)) : vi_shr(h, (unsigned)(k - 2)), bit2));
+        *b = vi_or(*b, vi_and(vi_shr(h, (unsigned)(k + 2)), bit2));
+    }
+}
+
+/* Line k of the quants at w: a = columns 4k.., b = columns 16 + 4k.. */
+LANE_INLINE void panel_unpack(const enum panel_kind kind, const uint8_t *w, const int k, vi *a, vi *b)
+{
+    if (kind == PANEL_Q8) {
+        *a = vi_load(w + 64 * k);
+        *b = vi_load(w + 64 * (k + 4));
+        return;
+    }
+    if (kind == PANEL_K2 || kind == PANEL_K3) {
+        panel_unpack_low(kind, w, k, a, b);
+        return;
+    }
+    const vi v = vi_load(w + panel_quant_bytes(kind) - 256 + 64 * k), low4 = vi_set(0x0F0F0F0F);
     *a = vi_and(v, low4);
     *b = vi_and(VI_SHR(v, 4), low4);
+    if (panel_book(kind)) {
+        *a = vi_book(panel_book(kind), *a);
+        *b = vi_book(panel_book(kind), *b);
+    }
     if (panel_five(kind)) {
         const vi h = vi_load(w), bit4 = vi_set(0x10101010);
         *a = vi_or(*a, vi_and(vi_shl(h, (unsigned)(4 - k)), bit4));
@@ -78,11 +128,11 @@ LANE_INLINE void panel_unpack(const enum panel_kind kind, const uint8_t *w, cons
 /* What the vector product leaves in the sums: AVX2's signed trick takes the 128 of byte lines off by itself. */
 LANE_INLINE float panel_left(enum panel_kind kind)
 {
-    return kind == PANEL_Q8 ? (float)LANE_BYTE_OFFSET : (float)panel_offset(kind);
+    return panel_wide(kind) ? (float)LANE_BYTE_OFFSET : (float)panel_offset(kind);
 }
 
-/* Quants of one block times rows [row, row + R) of x: exact sums, offset included. lo: all columns, or for K6 columns
- * 0..15 with 16..31 in hi. Returns the bytes read. */
+/* Quants of one block times rows [row, row + R) of x: exact sums, offset included. lo: all columns, or for kinds with two
+ * scales columns 0..15 with 16..31 in hi. Returns the bytes read. */
 LANE_INLINE size_t panel_sums(const enum panel_kind kind, const int R, const uint8_t *w, const int8_t (*x)[PANEL_BLOCK],
                               vi *lo, vi *hi)
 {
@@ -90,47 +140,39 @@ LANE_INLINE size_t panel_sums(const enum panel_kind kind, const int R, const uin
     for (int r = 0; r < R; r++)
         lo[r] = hi[r] = vi_set(0);
     /* One row alone: two chains of products instead of one hide the latency. */
-    const bool split = kind == PANEL_K6 || R == 1;
-    if (kind == PANEL_Q8) {
+    const bool split = panel_halves(kind) || R == 1;
+    LANE_UNROLL
+    for (int k = 0; k < 4; k++) {
+        vi a, b;
+        panel_unpack(kind, w, k, &a, &b);
         LANE_UNROLL
-        for (int k = 0; k < 4; k++) {
-            const vi a = vi_load(w + 64 * k), b = vi_load(w + 64 * (k + 4));
-            LANE_UNROLL
-            for (int r = 0; r < R; r++) {
-                vi *second = split ? hi : lo;
-                lo[r] = vi_dot8(lo[r], a, vi_bytes(x[r] + 4 * k));
-                second[r] = vi_dot8(second[r], b, vi_bytes(x[r] + 16 + 4 * k));
-            }
-        }
-    } else {
-        const uint8_t *nibbles = w + (panel_five(kind) ? 64 : kind == PANEL_K6 ? 128 : 0);
-        LANE_UNROLL
-        for (int k = 0; k < 4; k++) {
-            vi a, b;
-            panel_unpack(kind, w, nibbles, k, &a, &b);
-            LANE_UNROLL
-            for (int r = 0; r < R; r++) {
-                vi *second = split ? hi : lo;
-                lo[r] = vi_dot7(lo[r], a, vi_bytes(x[r] + 4 * k));
-                second[r] = vi_dot7(second[r], b, vi_bytes(x[r] + 16 + 4 * k));
-            }
+        for (int r = 0; r < R; r++) {
+            vi *second = split ? hi : lo;
+            const vi xa = vi_bytes(x[r] + 4 * k), xb = vi_bytes(x[r] + 16 + 4 * k);
+            lo[r] = panel_wide(kind) ? vi_dot8(lo[r], a, xa) : vi_dot7(lo[r], a, xa);
+            second[r] = panel_wide(kind) ? vi_dot8(second[r], b, xb) : vi_dot7(second[r], b, xb);
         }
     }
-    if (split && kind != PANEL_K6)
+    if (split && !panel_halves(kind))
         lo[0] = vi_add(lo[0], hi[0]);
     return panel_quant_bytes(kind);
 }
 
-/* The scales of a block: d and m (or, for K6, d and the scales of both halves), from w; K kinds keep the f16 factors of
- * 256 columns in `big`. Returns the bytes read. */
-struct panel_scales { vf d, m, s0, s1, big_d, big_m; };
+/* The scales of a block: d and m, with halves also the scales s and minima t of each, from w; K kinds keep the f16 factors
+ * of 256 columns in `big`. Returns the bytes read. */
+struct panel_scales { vf d, m, s[2], t[2], big_d, big_m; };
 LANE_INLINE struct panel_scales panel_no_scales(void)
 {
-    return (struct panel_scales){ vf_zero(), vf_zero(), vf_zero(), vf_zero(), vf_zero(), vf_zero() };
+    const vf z = vf_zero();
+    return (struct panel_scales){ z, z, { z, z }, { z, z }, z, z };
 }
 LANE_INLINE size_t panel_read_scales(const enum panel_kind kind, const uint8_t *w, size_t b, struct panel_scales *s)
 {
     const uint8_t *start = w;
+    if (kind == PANEL_MX4) { /* an exponent is the upper bits of an f32; the book is doubled, hence the half */
+        s->d = vf_mul(vf_from_bits(VI_SHL(vi_load_u8(w), 23)), vf_set(0.5f));
+        return 16;
+    }
     if (!panel_is_k(kind)) {
         s->d = vf_load_f16((const uint16_t *)w);
         if (panel_has_min(kind))
@@ -140,20 +182,33 @@ LANE_INLINE size_t panel_read_scales(const enum panel_kind kind, const uint8_t *
     if (b % 8 == 0) {
         s->big_d = vf_load_f16((const uint16_t *)w);
         w += 32;
-        if (kind != PANEL_K6) {
+        if (kind != PANEL_K3 && kind != PANEL_K6) {
             s->big_m = vf_neg(vf_load_f16((const uint16_t *)w));
             w += 32;
         }
     }
-    if (kind == PANEL_K6) {
+    if (panel_halves(kind)) {
         s->d = s->big_d;
-        s->s0 = vf_from_int(vi_load_i8((const int8_t *)w));
-        s->s1 = vf_from_int(vi_load_i8((const int8_t *)w + LANES));
+        s->m = s->big_m;
+        LANE_UNROLL
+        for (int h = 0; h < 2; h++) {
+            const vi both = vi_load_u8(w + h * LANES);
+            s->s[h] = kind == PANEL_K2 ? vf_from_int(vi_and(both, vi_set(15)))
+                                       : vf_from_int(vi_load_i8((const int8_t *)w + h * LANES));
+            s->t[h] = vf_from_int(VI_SHR(both, 4));
+        }
     } else {
         s->d = vf_mul(s->big_d, vf_from_int(vi_load_u8(w)));
         s->m = vf_mul(s->big_m, vf_from_int(vi_load_u8(w + LANES)));
     }
     return (size_t)(w - start) + 32;
+}
+
+/* K2: - e d_x (t[0] Σ first half of x + t[1] Σ second half); the bracket is an exact integer. */
+LANE_INLINE vf panel_half_mins(vf m, const vf *t, float d, float sum, float half, vf acc)
+{
+    const vf both = vf_fma(t[0], vf_set(sum - half), vf_mul(t[1], vf_set(half)));
+    return vf_fma(vf_mul(m, vf_set(d)), both, acc);
 }
 
 LANE_INLINE void panel_rows(const enum panel_kind kind, const int R, const uint8_t *w, size_t cols, const struct act_tile *x,
@@ -177,17 +232,19 @@ LANE_INLINE void panel_rows(const enum panel_kind kind, const int R, const uint8
         for (int r = 0; r < R; r++) {
             const size_t i = row + (size_t)r;
             vf sum = vf_from_int(lo[r]);
-            if (kind == PANEL_K6) {
+            if (panel_halves(kind)) {
                 /* 2 · 65,024 · 128 < 2^24: these differences, products and their sum are exact in f32. */
                 sum = vf_fma(vf_set(x->sum[i] - x->half[i]), vf_set(-left), sum);
                 const vf high = vf_fma(vf_set(x->half[i]), vf_set(-left), vf_from_int(hi[r]));
-                sum = vf_fma(sum, s.s0, vf_mul(high, s.s1));
+                sum = vf_fma(sum, s.s[0], vf_mul(high, s.s[1]));
             } else if (left != 0) {
                 sum = vf_fma(vf_set(x->sum[i]), vf_set(-left), sum);
             }
             acc[r] = vf_fma(vf_mul(s.d, vf_set(x->d[i])), sum, acc[r]);
-            if (panel_has_min(kind) || kind == PANEL_K4 || kind == PANEL_K5)
+            if (panel_has_min(kind))
                 acc[r] = vf_fma(s.m, vf_set(x->s[i]), acc[r]);
+            if (kind == PANEL_K2)
+                acc[r] = panel_half_mins(s.m, s.t, x->d[i], x->sum[i], x->half[i], acc[r]);
         }
     }
     LANE_UNROLL
@@ -242,6 +299,11 @@ PANEL_INT(Q4M)
 PANEL_INT(Q5)
 PANEL_INT(Q5M)
 PANEL_INT(Q8)
+PANEL_INT(NL4)
+PANEL_INT(NF4)
+PANEL_INT(MX4)
+PANEL_INT(K2)
+PANEL_INT(K3)
 PANEL_INT(K4)
 PANEL_INT(K5)
 PANEL_INT(K6)

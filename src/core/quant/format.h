@@ -4,6 +4,7 @@
 #define QUANT_FORMAT_H
 #include "core/kernel/half.h"
 #include "core/kernel/panel.h"
+#include "core/quant/fit.h"
 #include "core/quant/quant.h"
 #include <math.h>
 
@@ -91,6 +92,18 @@ static inline void format_panel_fifth(uint8_t *line, size_t r, uint32_t bits)
             b |= (bits >> (4 * k + j) & 1u) << k | (bits >> (16 + 4 * k + j) & 1u) << (4 + k);
         line[4 * r + j] = (uint8_t)b;
     }
+}
+
+/* 32 two-bit numbers of row r into two lines: column 16h+4k+j at bits 2k of line h, byte j. */
+static inline void format_panel_pairs(uint8_t *lines, size_t r, const uint8_t *two)
+{
+    for (int h = 0; h < 2; h++)
+        for (int j = 0; j < 4; j++) {
+            unsigned bits = 0;
+            for (int k = 0; k < 4; k++)
+                bits |= (two[16 * h + 4 * k + j] & 3u) << 2 * k;
+            lines[64 * h + 4 * r + j] = (uint8_t)bits;
+        }
 }
 
 /* Panels of the 32-element formats. Fields of a file block: `halves` f16, then 4 bytes of high bits if five, then 16. */

@@ -6,8 +6,8 @@
  *     bytes 4..7    low 6 bits: mn[0..3];  top 2 bits: bits 4, 5 of mn[4..7]
  *     bytes 8..11   low nibble: sc[4..7];  high nibble: mn[4..7]
  *
- * The search for scale a and minimum b >= 0 of a sub-block minimizes Σ w (x - (a q - b))², w = rms(x) + |x|: it tries
- * 21 inverse scales around top/range, and for each the weighted least squares fit of (a, b) to the rounded q. */
+ * Without importance the search weighs an element by rms + |x| of its sub-block and the scales are rounded; with it, by
+ * fit_weights, and the scales are themselves fitted. Codes are rounded again with the scales as stored. */
 #ifndef QUANT_KBLOCK_H
 #define QUANT_KBLOCK_H
 #include "core/quant/format.h"
@@ -31,75 +31,45 @@ static inline void kblock_put_scales(uint8_t *b, const uint8_t *sc, const uint8_
     }
 }
 
-static inline int kblock_round(float v, int top)
+/* x <= 0 gives 0. Divides by the largest of 8, rounds to 63; returns what one step is worth. */
+static inline float kblock_round_scales(const float *x, uint8_t *code)
 {
-    return v > 0 ? v < (float)top ? (int)(v + 0.5f) : top : 0;
+    float top = 0;
+    for (int s = 0; s < 8; s++)
+        top = x[s] > top ? x[s] : top;
+    const float inverse = top > 0 ? 63.0f / top : 0.0f;
+    for (int s = 0; s < 8; s++)
+        code[s] = (uint8_t)fit_clamp(fit_round(inverse * x[s]), 0, 63);
+    return top / 63.0f;
 }
 
-/* Scale of 32 elements; *min gets b >= 0. */
-static inline float kblock_fit(const float *x, int top, float *min)
+/* Writes d, dmin and the 12 scale bytes; code gets 256 codes in 0..top. importance may be NULL. */
+static inline void kblock_quantize(const float *x, const float *importance, int top, const struct fit_trials *plain,
+                                   uint8_t *block, uint8_t *code)
 {
-    float lo = 0, hi = x[0], squares = 0, w[32], best = INFINITY, a = 0, b = 0;
-    for (int j = 0; j < 32; j++) {
-        lo = x[j] < lo ? x[j] : lo;
-        hi = x[j] > hi ? x[j] : hi;
-        squares += x[j] * x[j];
-    }
-    *min = -lo;
-    if (!(hi - lo > 0x1p-100f && hi - lo < 0x1p100f)) /* flat, or outside what f16 scales can hold */
-        return hi > lo ? (hi - lo) / (float)top : 0.0f;
-    const float rms = sqrtf(squares / 32);
-    for (int j = 0; j < 32; j++)
-        w[j] = rms + fabsf(x[j]);
-    for (int step = -1; step <= 20; step++) { /* step -1: the plain range */
-        const float inv = (step < 0 ? (float)top : (float)top - 1 + 0.1f * (float)step) / (hi - lo);
-        float sw = 0, sl = 0, sl2 = 0, sx = 0, sxl = 0, error = 0;
-        int q[32];
-        for (int j = 0; j < 32; j++) {
-            q[j] = kblock_round((x[j] - lo) * inv, top);
-            const float l = (float)q[j];
-            sw += w[j], sl += w[j] * l, sl2 += w[j] * l * l, sx += w[j] * x[j], sxl += w[j] * l * x[j];
-        }
-        const float det = sw * sl2 - sl * sl;
-        float ta = 1 / inv, tb = -lo;
-        if (step >= 0 && det > 0) {
-            ta = (sw * sxl - sx * sl) / det;
-            tb = (sxl * sl - sl2 * sx) / det;
-            if (tb < 0)
-                tb = 0, ta = sxl / sl2;
-        }
-        for (int j = 0; j < 32; j++) {
-            const float e = x[j] - (ta * (float)q[j] - tb);
-            error += w[j] * e * e;
-        }
-        if (error < best)
-            best = error, a = ta, b = tb;
-    }
-    *min = b;
-    return a > 0 ? a : 0;
-}
-
-/* Writes d, dmin and the 12 scale bytes; code gets 256 codes in 0..top. */
-static inline void kblock_quantize(const float *x, int top, uint8_t *block, uint8_t *code)
-{
-    float a[8], b[8], amax = 0, bmax = 0;
+    const float spread = 2 * fit_squares(x, 256) / 256;
+    float a[8], b[8], sum[8];
     uint8_t sc[8], mn[8];
     for (int s = 0; s < 8; s++) {
-        a[s] = kblock_fit(x + 32 * s, top, b + s);
-        amax = a[s] > amax ? a[s] : amax;
-        bmax = b[s] > bmax ? b[s] : bmax;
+        const float *xs = x + 32 * s, rms = sqrtf(fit_squares(xs, 32) / 32);
+        float w[32];
+        sum[s] = 0;
+        for (int j = 0; !importance && j < 32; j++)
+            w[j] = rms + fabsf(xs[j]);
+        if (importance)
+            fit_weights(xs, importance + 32 * s, 32, spread, w);
+        for (int j = 0; j < 32; j++)
+            sum[s] += w[j];
+        a[s] = fit_affine(xs, w, 32, top, importance ? &fit_fine : plain, code + 32 * s, b + s);
     }
-    const float ia = format_inverse(amax / 63), ib = format_inverse(bmax / 63);
-    half_store(block, half_put(amax / 63));
-    half_store(block + 2, half_put(bmax / 63));
-    for (int s = 0; s < 8; s++) {
-        sc[s] = (uint8_t)kblock_round(a[s] * ia, 63);
-        mn[s] = (uint8_t)kblock_round(b[s] * ib, 63);
-    }
+    half_store(block, half_put(importance ? fit_positive(a, sum, 8, 63, sc) : kblock_round_scales(a, sc)));
+    half_store(block + 2, half_put(importance ? fit_positive(b, sum, 8, 63, mn) : kblock_round_scales(b, mn)));
     kblock_put_scales(block + 4, sc, mn);
-    const float d = half_get(half_load(block)), dmin = half_get(half_load(block + 2));
-    for (int i = 0; i < 256; i++)
-        code[i] = (uint8_t)kblock_round((x[i] + dmin * (float)mn[i / 32]) * format_inverse(d * (float)sc[i / 32]), top);
+    for (int i = 0; i < 256; i++) {
+        const float d = half_get(half_load(block)) * (float)sc[i / 32], m = half_get(half_load(block + 2)) * (float)mn[i / 32];
+        if (d != 0)
+            code[i] = (uint8_t)fit_clamp(fit_round((x[i] + m) / d), 0, top);
+    }
 }
 
 /* Panels K4 and K5; a file block is d, dmin, 12 scale bytes, `high` bytes of fifth bits (0 or 32), 128 nibble bytes. */

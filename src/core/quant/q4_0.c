@@ -26,6 +26,18 @@ static void q4_0_quantize(const float *src, void *dst, size_t n)
     }
 }
 
+static void q4_0_weigh(const float *src, const float *importance, void *dst, size_t n)
+{
+    const float spread = fit_squares(src, n) / (float)n;
+    uint8_t *b = dst, code[32];
+    float w[32];
+    for (size_t i = 0; i < n; i += 32, b += 18) {
+        fit_weights(src + i, importance + i, 32, spread, w);
+        half_store(b, half_put(fit_signed(src + i, w, 32, 8, code)));
+        format_put_codes(code, b + 2, NULL);
+    }
+}
+
 static size_t q4_0_check(const void *src, size_t n) { return format_check_halves(src, n, 32, 18, 1); }
 static void q4_0_pack(const void *src, size_t stride, size_t rows, size_t cols, void *panel)
 {
@@ -33,4 +45,4 @@ static void q4_0_pack(const void *src, size_t stride, size_t rows, size_t cols, 
 }
 
 const struct qtype qtype_q4_0 = { "q4_0", 2, 32, 18, q4_0_dequant, q4_0_quantize, q4_0_check,
-                                 q4_0_pack, PANEL_Q4 };
+                                 q4_0_pack, PANEL_Q4, q4_0_weigh };

@@ -28,6 +28,20 @@ static void q4_1_quantize(const float *src, void *dst, size_t n)
     }
 }
 
+static void q4_1_weigh(const float *src, const float *importance, void *dst, size_t n)
+{
+    const float spread = fit_squares(src, n) / (float)n;
+    uint8_t *b = dst, code[32];
+    float w[32];
+    for (size_t i = 0; i < n; i += 32, b += 20) {
+        float m;
+        fit_weights(src + i, importance + i, 32, spread, w);
+        half_store(b, half_put(fit_affine(src + i, w, 32, 15, &fit_fine, code, &m)));
+        half_store(b + 2, half_put(-m));
+        format_put_codes(code, b + 4, NULL);
+    }
+}
+
 static size_t q4_1_check(const void *src, size_t n) { return format_check_halves(src, n, 32, 20, 2); }
 static void q4_1_pack(const void *src, size_t stride, size_t rows, size_t cols, void *panel)
 {
@@ -35,4 +49,4 @@ static void q4_1_pack(const void *src, size_t stride, size_t rows, size_t cols, 
 }
 
 const struct qtype qtype_q4_1 = { "q4_1", 3, 32, 20, q4_1_dequant, q4_1_quantize, q4_1_check,
-                                 q4_1_pack, PANEL_Q4M };
+                                 q4_1_pack, PANEL_Q4M, q4_1_weigh };

@@ -27,6 +27,18 @@ static void q5_0_quantize(const float *src, void *dst, size_t n)
     }
 }
 
+static void q5_0_weigh(const float *src, const float *importance, void *dst, size_t n)
+{
+    const float spread = fit_squares(src, n) / (float)n;
+    uint8_t *b = dst, code[32];
+    float w[32];
+    for (size_t i = 0; i < n; i += 32, b += 22) {
+        fit_weights(src + i, importance + i, 32, spread, w);
+        half_store(b, half_put(fit_signed(src + i, w, 32, 16, code)));
+        format_put_codes(code, b + 6, b + 2);
+    }
+}
+
 static size_t q5_0_check(const void *src, size_t n) { return format_check_halves(src, n, 32, 22, 1); }
 static void q5_0_pack(const void *src, size_t stride, size_t rows, size_t cols, void *panel)
 {
@@ -34,4 +46,4 @@ static void q5_0_pack(const void *src, size_t stride, size_t rows, size_t cols, 
 }
 
 const struct qtype qtype_q5_0 = { "q5_0", 6, 32, 22, q5_0_dequant, q5_0_quantize, q5_0_check,
-                                 q5_0_pack, PANEL_Q5 };
+                                 q5_0_pack, PANEL_Q5, q5_0_weigh };

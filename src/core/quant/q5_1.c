@@ -29,6 +29,20 @@ static void q5_1_quantize(const float *src, void *dst, size_t n)
     }
 }
 
+static void q5_1_weigh(const float *src, const float *importance, void *dst, size_t n)
+{
+    const float spread = fit_squares(src, n) / (float)n;
+    uint8_t *b = dst, code[32];
+    float w[32];
+    for (size_t i = 0; i < n; i += 32, b += 24) {
+        float m;
+        fit_weights(src + i, importance + i, 32, spread, w);
+        half_store(b, half_put(fit_affine(src + i, w, 32, 31, &fit_fine, code, &m)));
+        half_store(b + 2, half_put(-m));
+        format_put_codes(code, b + 8, b + 4);
+    }
+}
+
 static size_t q5_1_check(const void *src, size_t n) { return format_check_halves(src, n, 32, 24, 2); }
 static void q5_1_pack(const void *src, size_t stride, size_t rows, size_t cols, void *panel)
 {
@@ -36,4 +50,4 @@ static void q5_1_pack(const void *src, size_t stride, size_t rows, size_t cols, 
 }
 
 const struct qtype qtype_q5_1 = { "q5_1", 7, 32, 24, q5_1_dequant, q5_1_quantize, q5_1_check,
-                                 q5_1_pack, PANEL_Q5M };
+                                 q5_1_pack, PANEL_Q5M, q5_1_weigh };

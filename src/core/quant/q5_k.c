@@ -21,11 +21,12 @@ static void q5_k_dequant(const void *src, float *dst, size_t n)
     }
 }
 
-static void q5_k_quantize(const float *src, void *dst, size_t n)
+static void q5_k_encode(const float *src, const float *importance, void *dst, size_t n)
 {
+    static const struct fit_trials plain = { -0.5f, 0.1f, 15, false };
     uint8_t *b = dst, code[256];
     for (size_t i = 0; i < n; i += 256, b += 176) {
-        kblock_quantize(src + i, 31, b, code);
+        kblock_quantize(src + i, importance ? importance + i : NULL, 31, &plain, b, code);
         memset(b + 16, 0, 32);
         for (int j = 0; j < 256; j++)
             b[16 + j % 32] |= (uint8_t)((code[j] >> 4) << (j / 32));
@@ -35,10 +36,11 @@ static void q5_k_quantize(const float *src, void *dst, size_t n)
     }
 }
 
+static void q5_k_quantize(const float *src, void *dst, size_t n) { q5_k_encode(src, NULL, dst, n); }
 static size_t q5_k_check(const void *src, size_t n) { return format_check_halves(src, n, 256, 176, 2); }
 static void q5_k_pack(const void *src, size_t stride, size_t rows, size_t cols, void *panel)
 {
     kblock_pack(src, stride, rows, cols, panel, 32);
 }
 
-const struct qtype qtype_q5_k = { "q5_k", 13, 256, 176, q5_k_dequant, q5_k_quantize, q5_k_check, q5_k_pack, PANEL_K5 };
+const struct qtype qtype_q5_k = { "q5_k", 13, 256, 176, q5_k_dequant, q5_k_quantize, q5_k_check, q5_k_pack, PANEL_K5, q5_k_encode };

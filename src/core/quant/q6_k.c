@@ -5,8 +5,8 @@
  * Block t = 0..7 of 32 elements, half h = t/4, part p = t%4, element l: low nibble in byte 64h + 32(p&1) + l, shifted by
  * 4(p>>1); high bits in byte 32h + l, shifted by 2p; scale 2t + l/16.
  *
- * Quantizing: per 16 elements the scale a that minimizes Σ x² (x - a q)² over 19 trial scales with |q| <= 32; the
- * largest of the 16 scales becomes -128, and all codes are rounded again with the stored scales. */
+ * Quantizing: per 16 elements the scale a that minimizes Σ w (x - a q)² over 19 trial scales with |q| <= 32, w = x² or the
+ * importance as it is; the largest of the 16 scales becomes -128, and all codes are rounded again with the stored scales. */
 #include "core/quant/format.h"
 
 static inline int q6_k_code(const uint8_t *b, int t, int l)
@@ -26,59 +26,45 @@ static void q6_k_dequant(const void *src, float *dst, size_t n)
     }
 }
 
-static int q6_k_round(float v)
+static void q6_k_put_codes(const uint8_t *code, uint8_t *b)
 {
-    const float r = v < 0 ? v - 0.5f : v + 0.5f;
-    return r > -32 ? r < 31 ? (int)r : 31 : -32; /* NaN gives -32, and meets a zero scale */
-}
-
-static float q6_k_fit(const float *x)
-{
-    float peak = 0, best = 0, a = 0;
-    for (int j = 0; j < 16; j++)
-        peak = fabsf(x[j]) > fabsf(peak) ? x[j] : peak;
-    if (!(fabsf(peak) > 0x1p-60f && fabsf(peak) < 0x1p60f)) /* squares of squares would leave the range */
-        return peak / -32;
-    for (int step = -9; step <= 9; step++) {
-        const float inv = -(32 + 0.1f * (float)step) / peak;
-        float sxl = 0, sl2 = 0;
-        for (int j = 0; j < 16; j++) {
-            const float l = (float)q6_k_round(x[j] * inv), w = (x[j] / peak) * (x[j] / peak);
-            sxl += w * x[j] * l;
-            sl2 += w * l * l;
-        }
-        if (sl2 > 0 && sxl * sxl > best * sl2)
-            a = sxl / sl2, best = a * sxl;
-    }
-    return a;
-}
-
-static void q6_k_quantize(const float *src, void *dst, size_t n)
-{
-    uint8_t *b = dst;
-    for (size_t i = 0; i < n; i += 256, b += 210) {
-        float a[16], top = 0;
-        for (int g = 0; g < 16; g++) {
-            a[g] = q6_k_fit(src + i + 16 * g);
-            top = fabsf(a[g]) > fabsf(top) ? a[g] : top;
-        }
-        memset(b, 0, 210);
-        const float inv = format_inverse(top / -128);
-        half_store(b + 208, half_put(top / -128));
-        const float d = half_get(half_load(b + 208));
-        for (int g = 0; g < 16; g++) {
-            const float r = a[g] * inv, away = r < 0 ? r - 0.5f : r + 0.5f;
-            b[192 + g] = (uint8_t)(int8_t)(away < 127 ? away > -128 ? (int)away : -128 : 127);
-        }
-        for (int j = 0; j < 256; j++) {
-            const int t = j / 32, l = j % 32, h = t / 4, p = t % 4;
-            const float id = format_inverse(d * (float)(int8_t)b[192 + j / 16]);
-            const int q = q6_k_round(src[i + j] * id) + 32;
-            b[64 * h + 32 * (p & 1) + l] |= (uint8_t)((q & 15) << 4 * (p >> 1));
-            b[128 + 32 * h + l] |= (uint8_t)((q >> 4) << 2 * p);
-        }
+    memset(b, 0, 192);
+    for (int j = 0; j < 256; j++) {
+        const int t = j / 32, l = j % 32, h = t / 4, p = t % 4;
+        b[64 * h + 32 * (p & 1) + l] |= (uint8_t)((code[j] & 15) << 4 * (p >> 1));
+        b[128 + 32 * h + l] |= (uint8_t)((code[j] >> 4) << 2 * p);
     }
 }
+
+static void q6_k_block(const float *x, const float *importance, uint8_t *b)
+{
+    uint8_t code[256];
+    float a[16], top = 0;
+    for (int g = 0; g < 16; g++) {
+        a[g] = fit_signed(x + 16 * g, importance ? importance + 16 * g : NULL, 16, 32, code + 16 * g);
+        top = fabsf(a[g]) > fabsf(top) ? a[g] : top;
+    }
+    memset(b, 0, 210);
+    if (fabsf(top) < FIT_NOTHING)
+        return;
+    const float inverse = -128.0f / top;
+    half_store(b + 208, half_put(1 / inverse));
+    for (int g = 0; g < 16; g++) {
+        const int scale = fit_clamp(fit_round(inverse * a[g]), -128, 127);
+        const float d = half_get(half_load(b + 208)) * (float)scale;
+        b[192 + g] = (uint8_t)(int8_t)scale;
+        for (int j = 16 * g; d != 0 && j < 16 * g + 16; j++)
+            code[j] = (uint8_t)(fit_clamp(fit_round(x[j] / d), -32, 31) + 32);
+    }
+    q6_k_put_codes(code, b);
+}
+
+static void q6_k_encode(const float *src, const float *importance, void *dst, size_t n)
+{
+    for (size_t i = 0; i < n; i += 256)
+        q6_k_block(src + i, importance ? importance + i : NULL, (uint8_t *)dst + i / 256 * 210);
+}
+static void q6_k_quantize(const float *src, void *dst, size_t n) { q6_k_encode(src, NULL, dst, n); }
 
 static size_t q6_k_check(const void *src, size_t n)
 {
@@ -99,22 +85,19 @@ static void q6_k_pack(const void *src, size_t stride, size_t rows, size_t cols, 
             memcpy(out + 2 * r, b + 208, 2);
             out += 32;
             for (int t = 0; t < 8; t++, out += 416) {
-                uint8_t nibbles[16];
+                uint8_t nibbles[16], high[32];
                 out[r] = b[192 + 2 * t];
                 out[16 + r] = b[192 + 2 * t + 1];
                 for (int j = 0; j < 16; j++)
                     nibbles[j] = (uint8_t)((q6_k_code(b, t, j) & 15) | (q6_k_code(b, t, j + 16) & 15) << 4);
-                for (int half = 0; half < 2; half++)
-                    for (int j = 0; j < 4; j++) {
-                        unsigned bits = 0;
-                        for (int k = 0; k < 4; k++)
-                            bits |= (unsigned)(q6_k_code(b, t, 16 * half + 4 * k + j) >> 4) << 2 * k;
-                        out[32 + 64 * half + 4 * r + j] = (uint8_t)bits;
-                    }
+                for (int j = 0; j < 32; j++)
+                    high[j] = (uint8_t)(q6_k_code(b, t, j) >> 4);
+                format_panel_pairs(out + 32, r, high);
                 format_panel_nibbles(out + 160, r, nibbles);
             }
         }
     }
 }
 
-const struct qtype qtype_q6_k = { "q6_k", 14, 256, 210, q6_k_dequant, q6_k_quantize, q6_k_check, q6_k_pack, PANEL_K6 };
+const struct qtype qtype_q6_k = { "q6_k", 14, 256, 210, q6_k_dequant, q6_k_quantize, q6_k_check, q6_k_pack, PANEL_K6,
+                                  q6_k_encode };

@@ -32,6 +32,14 @@ const struct qtype *qtype_by_name(const char *name)
     return NULL;
 }
 
+void qtype_quantize_row(const struct qtype *t, const float *row, const float *importance, void *dst, size_t n)
+{
+    if (importance && t->weigh)
+        t->weigh(row, importance, dst, n);
+    else
+        t->quantize(row, dst, n);
+}
+
 bool qtype_bytes(const struct qtype *t, uint64_t rows, uint64_t cols, size_t *bytes)
 {
     size_t r, c, n;

@@ -26,7 +26,7 @@
 
 struct qtype {
     const char *name;   /* "f32", "q4_1", ... lower case */
-    uint32_t id;        /* number in GGUF files */
+    uint32_t id;        /* number in GGUF files; QTYPE_NF4 and up: not in GGUF */
     uint32_t block;     /* weights in a block */
     uint32_t bytes;     /* bytes of a block */
     /* n is a multiple of block. Source and destination need no alignment beyond 1. */
@@ -38,12 +38,18 @@ struct qtype {
     /* Writes 16 rows of the format (rows beyond `rows` are zero) into one panel; stride is bytes from row to row. */
     void (*pack)(const void *src, size_t stride, size_t rows, size_t cols, void *panel);
     uint8_t panel;      /* enum panel_kind of core/kernel/panel.h */
+    /* One row of n, where errors in column c cost importance[c] > 0. NULL: importance changes nothing in this format. */
+    void (*weigh)(const float *src, const float *importance, void *dst, size_t n);
 };
+
+#define QTYPE_NF4 1100u
 
 const struct qtype *qtype_by_id(uint32_t id);        /* NULL if unknown */
 const struct qtype *qtype_by_name(const char *name); /* NULL if unknown; case does not matter */
 const struct qtype *qtype_at(size_t i);              /* NULL past the last row */
 
+/* One row to blocks; importance (one number a column, or NULL) is used where the format can. */
+void qtype_quantize_row(const struct qtype *t, const float *row, const float *importance, void *dst, size_t n);
 /* Bytes of `rows` rows of `cols` weights. False on overflow or when cols is not a multiple of the block. */
 bool qtype_bytes(const struct qtype *t, uint64_t rows, uint64_t cols, size_t *bytes);
 

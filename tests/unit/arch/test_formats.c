@@ -264,6 +264,8 @@ static void all_paths_agree_for_every_format(void **state)
         struct pool *pool = pool_new(threads);
         for (size_t i = 0; i < sizeof families / sizeof *families; i++)
             for (size_t k = 0; qtype_at(k); k++) {
+                if (qtype_at(k)->id >= QTYPE_NF4) /* not in GGUF: tests/unit/convert has it in a directory */
+                    continue;
                 double d = check_format(&families[i], qtype_at(k), pool);
                 if (threads == 1)
                     print_message("# %-10s %-5s packed differs from file form by %.2g\n", families[i].arch, qtype_at(k)->name, d);

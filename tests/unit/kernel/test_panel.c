@@ -19,11 +19,13 @@ static bool half_at(enum panel_kind kind, size_t at)
     const size_t size = panel_sizes[kind].bytes;
     at %= size;
     switch (kind) {
-    case PANEL_Q4: case PANEL_Q5: case PANEL_Q8: case PANEL_K6: return at < 32;
-    case PANEL_Q4M: case PANEL_Q5M: case PANEL_K4: case PANEL_K5: return at < 64;
+    case PANEL_Q4: case PANEL_Q5: case PANEL_Q8: case PANEL_NL4: case PANEL_NF4: case PANEL_K3: case PANEL_K6: return at < 32;
+    case PANEL_Q4M: case PANEL_Q5M: case PANEL_K2: case PANEL_K4: case PANEL_K5: return at < 64;
     default: return false;
     }
 }
+/* MX4's scales are exponents. */
+static bool exponent_at(enum panel_kind kind, size_t at) { return kind == PANEL_MX4 && at % panel_sizes[kind].bytes < 16; }
 
 /* Any bytes are a panel, as long as the f16 fields are numbers of a sane size. */
 static uint8_t *random_panels(enum panel_kind kind, size_t cols, uint64_t seed)
@@ -36,6 +38,8 @@ static uint8_t *random_panels(enum panel_kind kind, size_t cols, uint64_t seed)
         uint16_t v = (uint16_t)rng_u64(&r);
         if (half_at(kind, i % bytes))
             v = half_put(rng_normal(&r) * 0.01f);
+        if (exponent_at(kind, i % bytes))
+            v = (uint16_t)((115 + v % 11) * 0x101);
         if (kind == PANEL_F16)
             v = half_put(rng_normal(&r));
         if (kind == PANEL_BF16)
@@ -136,6 +140,10 @@ static int quant_at(enum panel_kind kind, const uint8_t *w, int r, int c)
     const int half = c / 16, k = c % 16 / 4, j = c % 4;
     if (kind == PANEL_Q8)
         return w[64 * (4 * half + k) + 4 * r + j] - 128;
+    if (kind == PANEL_K2)
+        return w[64 * half + 4 * r + j] >> 2 * k & 3;
+    if (kind == PANEL_K3)
+        return (w[64 + 64 * half + 4 * r + j] >> 2 * k & 3) + (w[4 * r + j] >> (4 * half + k) & 1) * 4 - 4;
     const bool five = kind == PANEL_Q5 || kind == PANEL_Q5M || kind == PANEL_K5, six = kind == PANEL_K6;
     const uint8_t *n = w + (five ? 64 : six ? 128 : 0);
     int q = n[64 * k + 4 * r + j] >> 4 * half & 15;
@@ -143,6 +151,10 @@ static int quant_at(enum panel_kind kind, const uint8_t *w, int r, int c)
         q |= (w[4 * r + j] >> (4 * half + k) & 1) << 4;
     if (six)
         q |= (w[64 * half + 4 * r + j] >> 2 * k & 3) << 4;
+    if (kind == PANEL_NL4 || kind == PANEL_NF4)
+        return (kind == PANEL_NL4 ? panel_book_nl4 : panel_book_nf4)[q] - 128;
+    if (kind == PANEL_MX4)
+        return panel_book_mx4[q] - 12;
     return q - (kind == PANEL_Q4 ? 8 : kind == PANEL_Q5 ? 16 : six ? 32 : 0);
 }
 static float half_field(const uint8_t *p, int r) { return half_get(half_load(p + 2 * r)); }
@@ -152,7 +164,17 @@ static double weight_at(enum panel_kind kind, const uint8_t *p, int r, size_t c)
     const uint8_t *w = p + panel_bytes(kind, c / panel_sizes[kind].unit * panel_sizes[kind].unit);
     const int l = (int)(c % 32), sub = (int)(c % 256 / 32);
     switch (kind) {
-    case PANEL_Q4: case PANEL_Q5: case PANEL_Q8: return half_field(w, r) * quant_at(kind, w + 32, r, l);
+    case PANEL_Q4: case PANEL_Q5: case PANEL_Q8: case PANEL_NL4: case PANEL_NF4:
+        return half_field(w, r) * quant_at(kind, w + 32, r, l);
+    case PANEL_MX4: return ldexp(quant_at(kind, w + 16, r, l), w[r] - 128);
+    case PANEL_K2: {
+        const uint8_t *b = w + 64 + 160 * sub, st = b[16 * (l / 16) + r];
+        return half_field(w, r) * (st & 15) * quant_at(kind, b + 32, r, l) - half_field(w + 32, r) * (st >> 4);
+    }
+    case PANEL_K3: {
+        const uint8_t *b = w + 32 + 224 * sub;
+        return half_field(w, r) * (int8_t)b[16 * (l / 16) + r] * quant_at(kind, b + 32, r, l);
+    }
     case PANEL_Q4M: case PANEL_Q5M: return half_field(w, r) * quant_at(kind, w + 64, r, l) + half_field(w + 32, r);
     case PANEL_K6: {
         const uint8_t *b = w + 32 + 416 * sub;
@@ -208,8 +230,8 @@ static void extreme_bytes(void **state)
             uint8_t *p = mem_aligned(64, bytes);
             memset(p, fill, bytes);
             for (size_t i = 0; i < bytes; i += 2)
-                if (half_at(kind, i))
-                    half_store(p + i, 0x3C00);
+                if (half_at(kind, i) || exponent_at(kind, i))
+                    half_store(p + i, half_at(kind, i) ? 0x3C00 : 0x7F7F);
             const struct panel_view v = { p, bytes, 16, COLS };
             kernel_at(0)->panel_mul[kind](&v, 0, 1, x, COLS, &act, 0, 16, want, 16);
             for (size_t l = 1; kernel_at(l); l++) {
