@@ -142,6 +142,20 @@ enum sooth_status kv_cache_copy(struct kv_cache *c, size_t dst, size_t src, size
     return SOOTH_OK;
 }
 
+void kv_cache_read(const struct kv_cache *c, size_t seq, size_t layer, size_t from, size_t n, float *k, float *v)
+{
+    size_t heads = c->shape.heads, dk = c->shape.dk, dv = c->shape.dv;
+    for (size_t i = 0; i < n * heads; i++) {
+        size_t head = i % heads, at = from + i / heads;
+        const void *values = c->slots[seq].v[layer * heads + head];
+        kv_load_key(c->type, c->slots[seq].k[layer * heads + head], at, k + i * dk, dk);
+        if (c->type == KV_F16)
+            kernel_get()->f16_to_f32(v + i * dv, (const uint16_t *)values + at * dv, dv);
+        else
+            memcpy(v + i * dv, (const float *)values + at * dv, dv * sizeof *v);
+    }
+}
+
 const struct kv_shape *kv_cache_shape(const struct kv_cache *c)
 {
     return &c->shape;

@@ -26,6 +26,9 @@ union op_args {
     struct attend_op attend;
     struct { enum op_act act; } act;
     struct { float value; } number;
+    struct { float share; uint64_t key; } dropout;
+    struct { uint32_t first; } place;
+    struct { bool reverse; } lstm;
     struct { size_t from, count; } columns;
     struct { const uint32_t *index; size_t n; } rows;
     struct { enum op_pool kind; } pool;

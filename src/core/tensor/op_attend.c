@@ -64,6 +64,17 @@ static size_t prefix_here(const struct run *r, const struct node *n, const struc
     return n->n_in > 3 && (!r->o.cache || kv_cache_length(r->o.cache, g->seq) == 0) ? r->o.prefix_rows : 0;
 }
 
+/* Somewhere in this run a sequence begins, so that its prefix must be made. */
+static bool prefix_begins(const struct run *r)
+{
+    if (!r->o.prefix || !r->o.prefix_rows)
+        return false;
+    for (size_t i = 0; i < r->n_groups; i++)
+        if (!r->o.cache || kv_cache_length(r->o.cache, r->groups[i].seq) == 0)
+            return true;
+    return false;
+}
+
 static void store_head(const struct run *r, const struct node *n, const struct group *g, size_t head, enum kv_type type, void *k, void *v)
 {
     const struct attend_op *a = &n->args.attend;
@@ -252,7 +263,7 @@ struct mat *op_attend(struct run *r, const struct attend_op *a, struct mat *q, s
 {
     struct node n = {.op = &op_row_attend, .in = {q, k, v}, .n_in = 3};
     n.args.attend = *a;
-    if (r->o.prefix && r->o.prefix_rows && !r->failed) {
+    if (!r->failed && prefix_begins(r)) {
         r->o.prefix(r->o.prefix_user, r, a->layer, &n.in[3], &n.in[4]);
         n.n_in = 5;
     }

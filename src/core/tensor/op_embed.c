@@ -4,8 +4,8 @@
 static int64_t embed_id(const struct run *r, const struct node *n, size_t i)
 {
     const struct rows *rows = r->rows;
-    if (n->args.embed.index)
-        return n->args.embed.index[i];
+    if (n->op == &op_row_lookup)
+        return n->args.embed.index ? n->args.embed.index[i] : (int64_t)i;
     switch (n->args.embed.ids) {
     case IDS_TOKEN:
         return rows->token[i] + n->args.embed.offset;
@@ -18,7 +18,7 @@ static int64_t embed_id(const struct run *r, const struct node *n, size_t i)
 
 static bool embed_shape(struct run *r, struct node *n)
 {
-    n->rows[0] = n->args.embed.index ? n->args.embed.n : r->rows->n;
+    n->rows[0] = n->op == &op_row_lookup ? n->args.embed.n : r->rows->n;
     n->cols[0] = n->w[0]->q.cols;
     for (size_t i = 0; i < n->rows[0]; i++) {
         int64_t id = embed_id(r, n, i);

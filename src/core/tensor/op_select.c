@@ -59,6 +59,75 @@ static void concat_backward(struct run *r, struct node *n)
     }
 }
 
+/* ---- join: columns of a, then columns of b ---- */
+
+static bool join_shape(struct run *r, struct node *n)
+{
+    if (n->in[0]->rows != n->in[1]->rows)
+        return shape_fail(r, n, "rows", n->in[1]->rows, n->in[0]->rows);
+    n->rows[0] = n->in[0]->rows;
+    n->cols[0] = n->in[0]->cols + n->in[1]->cols;
+    return true;
+}
+
+static void join_forward(struct run *r, struct node *n)
+{
+    size_t a = n->in[0]->cols, b = n->in[1]->cols;
+    for (size_t i = 0; i < n->rows[0]; i++) {
+        memcpy(n->out[0]->v + i * (a + b), n->in[0]->v + i * a, a * sizeof(float));
+        memcpy(n->out[0]->v + i * (a + b) + a, n->in[1]->v + i * b, b * sizeof(float));
+    }
+}
+
+static void join_backward(struct run *r, struct node *n)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        size_t d = n->in[k]->cols, at = k ? n->in[0]->cols : 0;
+        float *dx = node_grad(r, n, k);
+        for (size_t i = 0; dx && i < n->rows[0]; i++)
+            r->k->add(dx + i * d, dx + i * d, n->out[0]->g + i * n->cols[0] + at, d);
+    }
+}
+
+/* ---- place: rows of x whose position is first + k become row k of p ---- */
+
+static bool place_shape(struct run *r, struct node *n)
+{
+    if (n->in[0]->rows != r->rows->n)
+        return shape_fail(r, n, "rows", n->in[0]->rows, r->rows->n);
+    if (n->in[0]->cols != n->in[1]->cols)
+        return shape_fail(r, n, "columns", n->in[1]->cols, n->in[0]->cols);
+    n->rows[0] = n->in[0]->rows;
+    n->cols[0] = n->in[0]->cols;
+    return true;
+}
+
+/* The row of p that stands at row i of x, or SIZE_MAX. */
+static size_t placed(const struct run *r, const struct node *n, size_t i)
+{
+    uint32_t pos = r->rows->pos[i], first = n->args.place.first;
+    return pos >= first && pos - first < n->in[1]->rows ? pos - first : SIZE_MAX;
+}
+
+static void place_forward(struct run *r, struct node *n)
+{
+    for (size_t i = 0, d = n->cols[0]; i < n->rows[0]; i++) {
+        size_t k = placed(r, n, i);
+        memcpy(n->out[0]->v + i * d, k == SIZE_MAX ? n->in[0]->v + i * d : n->in[1]->v + k * d, d * sizeof(float));
+    }
+}
+
+static void place_backward(struct run *r, struct node *n)
+{
+    float *dx = node_grad(r, n, 0), *dp = node_grad(r, n, 1);
+    for (size_t i = 0, d = n->cols[0]; i < n->rows[0]; i++) {
+        size_t k = placed(r, n, i);
+        float *to = k == SIZE_MAX ? (dx ? dx + i * d : NULL) : dp ? dp + k * d : NULL;
+        if (to)
+            r->k->add(to, to, n->out[0]->g + i * d, d);
+    }
+}
+
 /* ---- rows: by index, or those the caller wants ---- */
 
 static const uint32_t *chosen(const struct run *r, const struct node *n)
@@ -140,6 +209,8 @@ static void pool_backward(struct run *r, struct node *n)
 
 const struct op op_row_columns = {"columns", "some columns", columns_shape, columns_forward, columns_backward};
 const struct op op_row_concat = {"concat", "rows of a, then rows of b", concat_shape, concat_forward, concat_backward};
+const struct op op_row_join = {"join", "columns of a, then columns of b", join_shape, join_forward, join_backward};
+const struct op op_row_place = {"place", "rows at some positions replaced", place_shape, place_forward, place_backward};
 const struct op op_row_wanted = {"wanted", "the rows whose results are wanted", rows_shape, rows_forward, rows_backward};
 const struct op op_row_rows = {"rows", "chosen rows", rows_shape, rows_forward, rows_backward};
 const struct op op_row_pool = {"pool", "one row a sequence: mean, first or last", pool_shape, pool_forward, pool_backward};
@@ -155,6 +226,19 @@ struct mat *op_columns(struct run *r, size_t from, size_t count, struct mat *x)
 struct mat *op_concat(struct run *r, struct mat *a, struct mat *b)
 {
     struct node n = {.op = &op_row_concat, .in = {a, b}, .n_in = 2};
+    return op_call(r, &n);
+}
+
+struct mat *op_join(struct run *r, struct mat *a, struct mat *b)
+{
+    struct node n = {.op = &op_row_join, .in = {a, b}, .n_in = 2};
+    return op_call(r, &n);
+}
+
+struct mat *op_place(struct run *r, uint32_t first, struct mat *p, struct mat *x)
+{
+    struct node n = {.op = &op_row_place, .in = {x, p}, .n_in = 2};
+    n.args.place.first = first;
     return op_call(r, &n);
 }
 

@@ -244,6 +244,66 @@ static void mul_row_backward(struct run *r, struct node *n)
         }
 }
 
+/* (m/c): one division a column, so that m = c is exactly the row itself. */
+static bool ratio_row_shape(struct run *r, struct node *n)
+{
+    return shape_vector(r, n, n->w[1], n->in[0]->cols) && row_shape(r, n);
+}
+
+static void ratio_row_forward(struct run *r, struct node *n)
+{
+    const float *m = weight_vec(n->w[0]), *c = weight_vec(n->w[1]);
+    for (size_t i = 0, d = n->in[0]->cols; i < n->in[0]->rows; i++)
+        for (size_t j = 0; j < d; j++)
+            n->out[0]->v[i * d + j] = n->in[0]->v[i * d + j] * (m[j] / c[j]);
+}
+
+static void ratio_row_backward(struct run *r, struct node *n)
+{
+    float *dx = node_grad(r, n, 0), *dm = node_weight_grad(r, n, 0), *dc = node_weight_grad(r, n, 1);
+    const float *m = weight_vec(n->w[0]), *c = weight_vec(n->w[1]), *g = n->out[0]->g, *x = n->in[0]->v;
+    size_t d = n->in[0]->cols;
+    for (size_t i = 0; i < n->in[0]->rows; i++)
+        for (size_t j = 0; j < d; j++) {
+            if (dx)
+                dx[i * d + j] += g[i * d + j] * (m[j] / c[j]);
+            if (dm)
+                dm[j] += g[i * d + j] * x[i * d + j] / c[j];
+            if (dc)
+                dc[j] -= g[i * d + j] * x[i * d + j] * m[j] / (c[j] * c[j]);
+        }
+}
+
+/* Is number i dropped? A counter mixed with the key (splitmix64's finisher): no state, so threads and a block that is run
+ * again in backward see the same mask. */
+static bool dropped(const struct node *n, size_t i)
+{
+    uint64_t z = n->args.dropout.key + ((uint64_t)i + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    return (double)(z >> 11) * 0x1p-53 < (double)n->args.dropout.share;
+}
+
+static void dropout_part(struct run *r, struct node *n, size_t from, size_t count)
+{
+    float keep = 1 / (1 - n->args.dropout.share);
+    for (size_t i = from; i < from + count; i++)
+        n->out[0]->v[i] = dropped(n, i) ? 0 : keep * n->in[0]->v[i];
+}
+
+static void dropout_forward(struct run *r, struct node *n)
+{
+    flat_run(r, n, 4, dropout_part);
+}
+
+static void dropout_backward(struct run *r, struct node *n)
+{
+    float *dx = node_grad(r, n, 0), keep = 1 / (1 - n->args.dropout.share);
+    for (size_t i = 0; dx && i < count_of(n->in[0]); i++)
+        dx[i] += dropped(n, i) ? 0 : keep * n->out[0]->g[i];
+}
+
 static void softcap_forward(struct run *r, struct node *n)
 {
     r->k->softcap(n->out[0]->v, n->in[0]->v, n->args.number.value, count_of(n->in[0]));
@@ -278,6 +338,8 @@ const struct op op_row_mul = {"mul", "a · b", shape_same, mul_forward, mul_back
 const struct op op_row_scale = {"scale", "a number times x", shape_same, scale_forward, scale_backward};
 const struct op op_row_add_row = {"add_row", "a vector added to each row", row_shape, add_row_forward, add_row_backward};
 const struct op op_row_mul_row = {"mul_row", "each row times a vector", row_shape, mul_row_forward, mul_row_backward};
+const struct op op_row_ratio_row = {"ratio_row", "each row times one vector over another", ratio_row_shape, ratio_row_forward, ratio_row_backward};
+const struct op op_row_dropout = {"dropout", "a share of the numbers zero, the others larger", shape_same, dropout_forward, dropout_backward};
 const struct op op_row_softcap = {"softcap", "cap · tanh(x / cap)", shape_same, softcap_forward, softcap_backward};
 const struct op op_row_logsigmoid = {"logsigmoid", "log of the logistic function", shape_same, logsigmoid_forward, logsigmoid_backward};
 
@@ -313,6 +375,20 @@ struct mat *op_softcap(struct run *r, float cap, struct mat *x)
 struct mat *op_logsigmoid(struct run *r, struct mat *x)
 {
     return with_number(r, &op_row_logsigmoid, 0, x);
+}
+
+struct mat *op_ratio_row(struct run *r, const struct weight *m, const struct weight *c, struct mat *x)
+{
+    struct node n = {.op = &op_row_ratio_row, .in = {x}, .w = {m, c}, .n_in = 1};
+    return op_call(r, &n);
+}
+
+struct mat *op_dropout(struct run *r, float share, uint64_t key, struct mat *x)
+{
+    struct node n = {.op = &op_row_dropout, .in = {x}, .n_in = 1};
+    n.args.dropout.share = share;
+    n.args.dropout.key = key;
+    return share > 0 ? op_call(r, &n) : x;
 }
 
 struct mat *op_add_row(struct run *r, const struct weight *w, struct mat *x)

@@ -88,6 +88,28 @@ struct mat *run_mat(struct run *r, size_t rows, size_t cols)
     return m;
 }
 
+struct mat *run_share(struct run *r, const void *key, struct mat *m)
+{
+    struct shared *s = m && !r->failed ? arena_alloc(&r->lasting, sizeof *s) : NULL;
+    if (s && m->needs && !m->g && (m->g = arena_array(&r->lasting, m->rows * m->cols, sizeof *m->g)))
+        memset(m->g, 0, m->rows * m->cols * sizeof *m->g);
+    if (!s || (m->needs && !m->g)) {
+        run_fail(r, SOOTH_ERR_NOMEM, "out of memory for what layers share");
+        return NULL;
+    }
+    *s = (struct shared){key, m, r->shared};
+    r->shared = s;
+    return m;
+}
+
+struct mat *run_shared(const struct run *r, const void *key)
+{
+    for (const struct shared *s = r->shared; s; s = s->next)
+        if (s->key == key)
+            return s->m;
+    return NULL;
+}
+
 struct mat *run_hook(struct run *r, enum hook_site site, unsigned layer, struct mat *x)
 {
     return r->o.hook && x ? r->o.hook(r->o.hook_user, r, site, layer, x) : x;
@@ -142,6 +164,7 @@ void run_begin(struct run *r, const struct rows *rows)
     r->groups = NULL;
     r->n_groups = r->n_wanted = 0;
     r->ropes = NULL;
+    r->shared = NULL;
     r->lane[0] = r->lane[1] = NULL;
     r->lane_size[0] = r->lane_size[1] = 0;
     r->tape = NULL;

@@ -19,6 +19,12 @@ struct rope_table {
     struct rope_table *next;
 };
 
+struct shared {
+    const void *key;
+    struct mat *m;
+    struct shared *next;
+};
+
 struct run {
     struct run_options o;
     const struct kernel *k;
@@ -30,6 +36,7 @@ struct run {
     uint32_t *wanted;        /* indices of wanted rows */
     size_t n_wanted;
     struct rope_table *ropes;
+    struct shared *shared;   /* of this forward */
     struct mat *lane[2];     /* outputs of layers, in turn */
     size_t lane_size[2];
     int lane_out;            /* which holds the newest */

@@ -90,6 +90,8 @@ size_t kv_cache_context(const struct kv_cache *c);
 size_t kv_cache_sequences(const struct kv_cache *c);
 uint64_t kv_cache_bytes(const struct kv_cache *c);             /* allocated now */
 void kv_cache_truncate(struct kv_cache *c, size_t seq, size_t length); /* keeps the first `length` tokens; 0 empties */
+/* Keys (rotated) and values of n tokens from `from`, as f32 [n, heads·dk] and [n, heads·dv]. */
+void kv_cache_read(const struct kv_cache *c, size_t seq, size_t layer, size_t from, size_t n, float *k, float *v);
 /* dst becomes a copy of the first `length` tokens of src (branches of one prompt). SOOTH_ERR_NOMEM leaves dst empty. */
 enum sooth_status kv_cache_copy(struct kv_cache *c, size_t dst, size_t src, size_t length);
 
@@ -117,7 +119,8 @@ enum hook_site {
     HOOK_ATTEND,    /* attention output, before the residual add */
     HOOK_FF_HIDDEN, /* before the down projection */
     HOOK_FF,        /* feed-forward output, before the residual add */
-    HOOK_BLOCK      /* residual stream after the block */
+    HOOK_BLOCK,     /* residual stream after the block */
+    HOOK_SUM        /* feed-forward output and residual added, before the norm; in post-norm blocks only */
 };
 /* Returns x or what replaces it (made by ops of r). */
 typedef struct mat *hook_fn(void *user, struct run *r, enum hook_site site, unsigned layer, struct mat *x);
@@ -160,6 +163,10 @@ void run_fail(struct run *r, enum sooth_status status, const char *format, ...) 
 const struct rows *run_rows(const struct run *r);
 size_t run_wanted(const struct run *r);                  /* rows wanted */
 struct mat *run_mat(struct run *r, size_t rows, size_t cols); /* zeroed constant in the run's arena */
+/* A matrix made once a forward, outside the layers, and read inside them (a prefix out of its network): its gradient outlives
+ * the layers. run_shared: what was shared under this key in this forward, or NULL. */
+struct mat *run_share(struct run *r, const void *key, struct mat *m);
+struct mat *run_shared(const struct run *r, const void *key);
 struct mat *run_hook(struct run *r, enum hook_site site, unsigned layer, struct mat *x);
 
 /* ---- layer ---- */
@@ -175,7 +182,8 @@ const char *op_act_name(enum op_act a);
 /* Rows of w by an id of each row. */
 enum op_ids { IDS_TOKEN, IDS_POSITION, IDS_TYPE };
 struct mat *op_embed(struct run *r, const struct weight *w, enum op_ids ids, int64_t offset); /* id + offset; [n, w.cols] */
-struct mat *op_lookup(struct run *r, const struct weight *w, const int32_t *ids, size_t n);   /* [n, w.cols] */
+/* [n, w.cols]; ids NULL: rows 0 .. n-1 */
+struct mat *op_lookup(struct run *r, const struct weight *w, const int32_t *ids, size_t n);
 
 struct mat *op_linear(struct run *r, const struct weight *w, const struct weight *bias, struct mat *x); /* x Wᵀ + b */
 struct mat *op_product(struct run *r, const struct weight *w, struct mat *x); /* x Wᵀ, whatever is attached to w: for adapters */
@@ -218,12 +226,21 @@ struct mat *op_mul(struct run *r, struct mat *a, struct mat *b);
 struct mat *op_scale(struct run *r, float s, struct mat *x);
 struct mat *op_add_row(struct run *r, const struct weight *w, struct mat *x); /* each row + w [1, d] */
 struct mat *op_mul_row(struct run *r, const struct weight *w, struct mat *x); /* each row · w [1, d] */
+struct mat *op_ratio_row(struct run *r, const struct weight *m, const struct weight *c, struct mat *x); /* each row · m/c */
+/* Each number is 0 with probability share in [0, 1), else divided by 1 - share. The key alone tells which. */
+struct mat *op_dropout(struct run *r, float share, uint64_t key, struct mat *x);
 struct mat *op_softcap(struct run *r, float cap, struct mat *x);              /* cap·tanh(x/cap) */
 struct mat *op_softmax(struct run *r, struct mat *x);                         /* over each row */
 struct mat *op_logsigmoid(struct run *r, struct mat *x);
 struct mat *op_unit(struct run *r, struct mat *x);                            /* each row / max(its length, 1e-12) */
 struct mat *op_columns(struct run *r, size_t from, size_t count, struct mat *x);
 struct mat *op_concat(struct run *r, struct mat *a, struct mat *b);           /* rows of a, then rows of b */
+struct mat *op_join(struct run *r, struct mat *a, struct mat *b);             /* columns of a, then columns of b */
+/* x [n, d], its rows at positions first .. first + p.rows - 1 of every sequence replaced by those of p [.., d]. */
+struct mat *op_place(struct run *r, uint32_t first, struct mat *p, struct mat *x);
+/* One direction of an LSTM over all rows as one sequence: gates [n, 4h] is x W_ihᵀ + b_ih (order i, f, g, o), w [4h, h] and
+ * b [1, 4h] act on the state, both f32. -> [n, h] */
+struct mat *op_lstm(struct run *r, const struct weight *w, const struct weight *b, bool reverse, struct mat *gates);
 struct mat *op_wanted(struct run *r, struct mat *x);                          /* the wanted rows, in order */
 struct mat *op_rows(struct run *r, const uint32_t *index, size_t n, struct mat *x); /* chosen rows; may repeat */
 

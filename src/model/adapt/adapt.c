@@ -27,6 +27,14 @@ const char *adapt_method_at(size_t i, const char **note)
     return methods[i]->name;
 }
 
+const char *adapt_variant_at(size_t i, size_t v)
+{
+    for (size_t n = 0; methods[i]->variants && methods[i]->variants[n]; n++)
+        if (n == v)
+            return methods[i]->variants[n];
+    return NULL;
+}
+
 static const struct adapt_method *method_find(const char *name, struct sooth_error *err)
 {
     const char *near = NULL;
@@ -148,6 +156,11 @@ enum sooth_status adapt_refresh(struct adapt *a, struct sooth_error *err)
     return a->row->refresh ? a->row->refresh(a, err) : SOOTH_OK;
 }
 
+enum sooth_status adapt_settle(struct adapt *a, struct sooth_error *err)
+{
+    return a->row->settle ? a->row->settle(a, err) : SOOTH_OK;
+}
+
 void adapt_dropout(struct adapt *a, uint64_t draw)
 {
     a->draw = draw;
@@ -200,15 +213,15 @@ struct weight *adapt_add(struct adapt *a, size_t rows, size_t cols, const char *
     return w && vec_push(&a->trained, w) ? w : NULL;
 }
 
-static void draw_begin(const struct adapt *a, const struct weight *w, struct rng *rng)
+uint64_t adapt_seed_of(const struct adapt *a, const char *name)
 {
-    rng_seed(rng, hash64(w->name, strlen(w->name), a->o.seed));
+    return hash64(name, strlen(name), a->o.seed);
 }
 
 void adapt_draw_uniform(const struct adapt *a, struct weight *w, float bound)
 {
     struct rng rng;
-    draw_begin(a, w, &rng);
+    rng_seed(&rng, adapt_seed_of(a, w->name));
     for (size_t i = 0; i < w->q.rows * w->q.cols; i++)
         adapt_numbers(w)[i] = bound * (2 * rng_float(&rng) - 1);
 }
@@ -216,7 +229,7 @@ void adapt_draw_uniform(const struct adapt *a, struct weight *w, float bound)
 void adapt_draw_normal(const struct adapt *a, struct weight *w, float deviation)
 {
     struct rng rng;
-    draw_begin(a, w, &rng);
+    rng_seed(&rng, adapt_seed_of(a, w->name));
     for (size_t i = 0; i < w->q.rows * w->q.cols; i++)
         adapt_numbers(w)[i] = deviation * rng_normal(&rng);
 }

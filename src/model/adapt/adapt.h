@@ -62,6 +62,7 @@ enum sooth_status adapt_new(const struct arch_model *model, const struct adapt_o
 void adapt_free(struct adapt *a); /* NULL is fine */
 
 const char *adapt_method_at(size_t i, const char **note);         /* NULL past the last */
+const char *adapt_variant_at(size_t i, size_t v);                 /* kinds of method i, the usual one first; NULL past the last */
 const char *adapt_method_of(const struct adapt *a);
 const struct arch_model *adapt_model(const struct adapt *a);
 
@@ -75,6 +76,10 @@ uint64_t adapt_parameters(const struct adapt *a);                 /* numbers in 
 enum sooth_status adapt_refresh(struct adapt *a, struct sooth_error *err);
 /* Dropout of the next forwards: the masks of this draw; 0: none. The same draw gives the same masks, whatever the threads. */
 void adapt_dropout(struct adapt *a, uint64_t draw);
+
+/* Ends training: networks that only make other numbers (P-tuning's encoder, a prefix's projection) are run once and dropped, and
+ * what they made is trained from here on. Results stay the same to the bit of rounding. */
+enum sooth_status adapt_settle(struct adapt *a, struct sooth_error *err);
 
 /* ---- wearing ---- */
 

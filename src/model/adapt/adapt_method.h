@@ -19,7 +19,7 @@ struct adapt_site {
     size_t rank;
     double alpha;
     float scale;                 /* what alpha and rank make of it */
-    struct weight *part[3];      /* the method's own */
+    struct weight *part[4];      /* the method's own */
 };
 
 struct adapt {
@@ -45,6 +45,7 @@ struct adapt_method {
     size_t rank;                 /* default */
     enum sooth_status (*attach)(struct adapt *a, struct sooth_error *err);
     /* All below may be NULL. */
+    enum sooth_status (*settle)(struct adapt *a, struct sooth_error *err);
     enum sooth_status (*refresh)(struct adapt *a, struct sooth_error *err);
     /* What is added to y = x Wᵀ, times strength. */
     struct mat *(*product)(struct run *r, const struct adapt *a, const struct adapt_site *s, float strength, struct mat *x, struct mat *y);
@@ -65,6 +66,26 @@ static inline float *adapt_numbers(const struct weight *w) { return (float *)w->
 /* Draws that depend on the seed and the weight's name alone. */
 void adapt_draw_uniform(const struct adapt *a, struct weight *w, float bound);
 void adapt_draw_normal(const struct adapt *a, struct weight *w, float deviation);
+
+uint64_t adapt_seed_of(const struct adapt *a, const char *name);   /* the seed of what is drawn for a name */
+
+/* adapt_compute.c: what ops make outside of any model's forward: [rows, cols] copied out. */
+typedef struct mat *adapt_making(const struct adapt *a, struct run *r);
+enum sooth_status adapt_compute(struct adapt *a, adapt_making *make, float *out, struct sooth_error *err);
+/* The token embeddings of o.start, or of tokens drawn from the vocabulary, as they enter the model: w [n, dim]. */
+enum sooth_status adapt_embeddings(struct adapt *a, struct weight *w, struct sooth_error *err);
+/* A linear with bias of the method's own, PyTorch's start: both uniform in ±1/√in. */
+struct adapt_layer { struct weight *w, *b; };
+bool adapt_layer_add(struct adapt *a, size_t rows, size_t cols, const char *name, struct adapt_layer *out);
+static inline struct mat *adapt_layer_run(struct run *r, const struct adapt_layer *l, struct mat *x) { return op_linear(r, l->w, l->b, x); }
+
+/* lora.c: what DoRA shares. */
+enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err);
+struct mat *lora_branch(struct run *r, const struct adapt_site *s, float scale, struct mat *x); /* scale·x AᵀBᵀ */
+struct mat *lora_dropped(struct run *r, const struct adapt *a, const struct adapt_site *s, struct mat *x);
+void lora_add_row(const struct adapt_site *s, float scale, size_t i, float *out);               /* out += scale·(BA)[i] */
+
+bool adapt_rows_here(const struct adapt *a, const struct run *r, uint32_t first); /* this run has placeholder rows */
 
 /* adapt_target.c: fills a->sites by o.targets, rank and alpha by the patterns. `all`: every weight of the list, vectors too; else
  * products and the lookup of tokens. An item that names nothing is an error with the nearest name. */

@@ -18,7 +18,7 @@
 #include <math.h>
 #include "model/adapt/adapt_method.h"
 
-static enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err)
+enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err)
 {
     enum sooth_status status = adapt_find_sites(a, false, err);
     for (size_t i = 0; i < a->sites.count && !status; i++) {
@@ -37,25 +37,43 @@ static enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err)
     return status;
 }
 
+struct mat *lora_dropped(struct run *r, const struct adapt *a, const struct adapt_site *s, struct mat *x)
+{
+    return a->draw ? op_dropout(r, (float)a->o.dropout, adapt_seed_of(a, s->name) + a->draw * 0x9E3779B97F4A7C15u, x) : x;
+}
+
+struct mat *lora_branch(struct run *r, const struct adapt_site *s, float scale, struct mat *x)
+{
+    struct mat *h = op_linear(r, s->part[0], NULL, x);              /* [n, r] */
+    return op_linear(r, s->part[1], NULL, op_scale(r, scale, h));   /* [n, out] */
+}
+
+void lora_add_row(const struct adapt_site *s, float scale, size_t i, float *out)
+{
+    const struct qmat *a = &s->part[0]->q, *b = &s->part[1]->q;
+    const float *va = a->data, *vb = b->data;
+    for (size_t k = 0; k < s->rank; k++)
+        if (s->use == ADAPT_LOOKUP)
+            for (size_t j = 0; j < b->rows; j++)
+                out[j] += scale * va[i * s->rank + k] * vb[j * s->rank + k];
+        else
+            kernel_get()->axpy(out, scale * vb[i * s->rank + k], va + k * a->cols, a->cols);
+}
+
 static struct mat *lora_product(struct run *r, const struct adapt *a, const struct adapt_site *s, float strength, struct mat *x, struct mat *y)
 {
-    struct mat *h = op_linear(r, s->part[0], NULL, x);                    /* [n, r] */
-    return op_linear(r, s->part[1], NULL, op_scale(r, strength * s->scale, h)); /* [n, out] */
+    return lora_branch(r, s, strength * s->scale, lora_dropped(r, a, s, x));
 }
 
 static struct mat *lora_lookup(struct run *r, const struct adapt *a, const struct adapt_site *s, float strength, struct mat *y)
 {
-    struct mat *h = op_embed(r, s->part[0], IDS_TOKEN, 0);                /* [n, r] */
+    struct mat *h = op_embed(r, s->part[0], IDS_TOKEN, 0);                      /* [n, r] */
     return op_linear(r, s->part[1], NULL, op_scale(r, strength * s->scale, h)); /* [n, dim] */
 }
 
 static void lora_merge(const struct adapt *a, const struct adapt_site *s, float strength, size_t i, const float *w, float *out)
 {
-    const struct qmat *qa = &s->part[0]->q, *qb = &s->part[1]->q;
-    const float *va = qa->data, *vb = qb->data, scale = strength * s->scale;
-    for (size_t k = 0; k < s->rank; k++)
-        for (size_t j = 0; j < s->on->q.cols; j++)
-            out[j] += s->use == ADAPT_LOOKUP ? scale * va[i * s->rank + k] * vb[j * s->rank + k] : scale * vb[i * s->rank + k] * va[k * qa->cols + j];
+    lora_add_row(s, strength * s->scale, i, out);
 }
 
 const struct adapt_method adapt_row_lora = {

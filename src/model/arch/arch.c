@@ -201,6 +201,7 @@ static enum sooth_status configure(struct arch_model *m, const struct arch_optio
     m->scale = (float)arch_real(m, "attention.scale", 1 / sqrt((double)i->head_dim));
     m->attn_softcap = (float)arch_real(m, "attn_logit_softcapping", 0);
     m->final_softcap = (float)arch_real(m, "final_logit_softcapping", 0);
+    i->eps = m->eps;
     if (!(m->eps >= 0) || !(m->scale > 0) || !(m->attn_softcap >= 0) || !(m->final_softcap >= 0))
         return err_set(err, SOOTH_ERR_FORMAT, "a norm's epsilon or an attention scale is not a positive number");
     m->session = o->context ? o->context : i->context;

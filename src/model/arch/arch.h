@@ -39,6 +39,7 @@ struct arch_info {
     size_t context;               /* positions the model was made for */
     size_t window;                /* sliding window of the local layers; 0 = none */
     size_t labels;                /* classes of a sequence classifier or cross-encoder; 0 = it has no such head */
+    float eps;                    /* of the norms */
     enum arch_pool pool;          /* as the model's files say; NONE for decoders */
     uint64_t parameters;          /* numbers in all weights */
     uint64_t file_bytes;          /* of those weights as stored */
@@ -88,6 +89,8 @@ enum arch_change {
     ARCH_PAIRS,      /* safetensors hold the rows of a head as halves, GGUF as neighbours */
     ARCH_TRANSPOSED  /* safetensors hold [in, out], GGUF [out, in] */
 };
+
+bool arch_is_gguf(const struct arch_model *m); /* weights lie as GGUF has them (E5S1 follows it); else as safetensors */
 
 /* One entry of the loaded list. Weights that are tied or absent do not appear. */
 struct arch_weight {

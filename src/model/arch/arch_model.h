@@ -95,5 +95,4 @@ bool qwen_is_local(const struct arch_model *m, size_t layer); /* another (qwen2.
 extern const struct arch_param llama_tops[], llama_params[];
 struct mat *llama_hidden(const struct arch_model *m, struct run *r);
 
-bool arch_is_gguf(const struct arch_model *m); /* names and conventions of GGUF (E5S1 follows them) */
 #endif

@@ -86,7 +86,8 @@ static struct mat *bert_block(struct run *r, const void *model, unsigned layer, 
     struct mat *h = op_act(r, m->act, op_linear(r, b->up, b->up_bias, x));                       /* [n, ff] */
     h = run_hook(r, HOOK_FF_HIDDEN, layer, h);
     h = run_hook(r, HOOK_FF, layer, op_linear(r, b->down, b->down_bias, h));                       /* [n, dim] */
-    return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, op_add(r, x, h)));
+    x = run_hook(r, HOOK_SUM, layer, op_add(r, x, h));
+    return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, x));
 }
 
 static struct mat *bert_hidden(const struct arch_model *m, struct run *r)

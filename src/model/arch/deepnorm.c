@@ -64,7 +64,7 @@ static struct mat *deepnorm_block(struct run *r, const void *model, unsigned lay
     x = op_layernorm(r, b->attn_out_norm, b->attn_out_norm_bias, m->eps, a);                    /* [n, dim] */
     struct mat *h = op_act(r, m->act, op_linear(r, b->up, b->up_bias, x));                      /* [n, ff] */
     h = op_linear(r, b->down, b->down_bias, run_hook(r, HOOK_FF_HIDDEN, layer, h));             /* [n, dim] */
-    h = op_add(r, op_scale(r, m->residual, x), run_hook(r, HOOK_FF, layer, h));
+    h = run_hook(r, HOOK_SUM, layer, op_add(r, op_scale(r, m->residual, x), run_hook(r, HOOK_FF, layer, h)));
     return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, h));
 }
 

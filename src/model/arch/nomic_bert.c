@@ -62,7 +62,8 @@ static struct mat *nomic_bert_block(struct run *r, const void *model, unsigned l
     op_linears(r, 2, (const struct weight *[]){b->gate, b->up}, NULL, x, gu);                   /* 2 x [n, ff] */
     struct mat *h = run_hook(r, HOOK_FF_HIDDEN, layer, op_glu(r, m->act, gu[0], gu[1]));
     h = run_hook(r, HOOK_FF, layer, op_linear(r, b->down, NULL, h));                            /* [n, dim] */
-    return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, op_add(r, x, h)));
+    x = run_hook(r, HOOK_SUM, layer, op_add(r, x, h));
+    return run_hook(r, HOOK_BLOCK, layer, op_layernorm(r, b->out_norm, b->out_norm_bias, m->eps, x));
 }
 
 static struct mat *nomic_bert_hidden(const struct arch_model *m, struct run *r)

@@ -24,14 +24,15 @@ static void every(void (*fn)(struct subject *s), bool no_pack)
 {
     struct arch_options ao = {.no_pack = no_pack};
     for (size_t k = 0; k < sizeof archs / sizeof *archs; k++)
-        for (size_t i = 0; adapt_method_at(i, NULL); i++) {
-            struct subject s = {.file = arch_open(archs[k]), .arch = archs[k]};
-            s.model = arch_open_model(s.file, &ao);
-            s.o = (struct adapt_options){.method = adapt_method_at(i, NULL), .rank = 3, .tokens = 5, .width = 6};
-            fn(&s);
-            arch_free(s.model);
-            tensor_file_close(s.file);
-        }
+        for (size_t i = 0; adapt_method_at(i, NULL); i++)
+            for (size_t v = 0; v == 0 || adapt_variant_at(i, v); v++) {
+                struct subject s = {.file = arch_open(archs[k]), .arch = archs[k]};
+                s.model = arch_open_model(s.file, &ao);
+                s.o = (struct adapt_options){.method = adapt_method_at(i, NULL), .variant = adapt_variant_at(i, v), .rank = 3, .tokens = 5, .width = 6};
+                fn(&s);
+                arch_free(s.model);
+                tensor_file_close(s.file);
+            }
 }
 
 /* ---- at the start ---- */

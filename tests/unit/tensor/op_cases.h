@@ -135,6 +135,27 @@ static struct mat *case_mul_row(struct run *r, const struct weight *const *w)
 {
     return op_mul_row(r, w[1], in(r, w[0]));
 }
+static struct mat *case_ratio_row(struct run *r, const struct weight *const *w)
+{
+    return op_ratio_row(r, w[1], w[2], in(r, w[0]));
+}
+static struct mat *case_dropout(struct run *r, const struct weight *const *w)
+{
+    return op_dropout(r, 0.4f, 17, in(r, w[0]));
+}
+static struct mat *case_join(struct run *r, const struct weight *const *w)
+{
+    return op_join(r, in(r, w[0]), in(r, w[1]));
+}
+static struct mat *case_place(struct run *r, const struct weight *const *w)
+{
+    return op_place(r, 2, in(r, w[1]), in(r, w[0]));
+}
+static struct mat *case_lstm(struct run *r, const struct weight *const *w)
+{
+    struct mat *x = in(r, w[0]);
+    return op_join(r, op_lstm(r, w[1], w[2], false, x), op_lstm(r, w[1], w[2], true, x));
+}
 static struct mat *case_softcap(struct run *r, const struct weight *const *w)
 {
     return op_softcap(r, 0.7f, in(r, w[0]));
@@ -243,12 +264,17 @@ static const struct op_case op_cases[] = {
     {"scale", "", {{N, 5}}, case_scale},
     {"add_row", "", {{N, 5}, {1, 5}}, case_add_row},
     {"mul_row", "", {{N, 5}, {1, 5}}, case_mul_row},
+    {"ratio_row", "", {{N, 5}, {1, 5}, {1, 5}}, case_ratio_row, .away = true},
+    {"dropout", "", {{N, 5}}, case_dropout},
     {"softcap", "", {{N, 5}}, case_softcap},
     {"softmax", "", {{N, 11}}, case_softmax},
     {"logsigmoid", "", {{N, 5}}, case_logsigmoid},
     {"unit", "", {{N, 6}}, case_unit},
     {"columns", "", {{N, 9}}, case_columns},
     {"concat", "", {{3, 5}, {4, 5}}, case_concat},
+    {"join", "", {{4, 5}, {4, 3}}, case_join},
+    {"place", "three rows from position 2", {{N, 5}, {3, 5}}, case_place},
+    {"lstm", "both directions", {{5, 12}, {12, 3}, {1, 12}}, case_lstm},
     {"wanted", "", {{N, 5}}, case_wanted},
     {"rows", "one row twice", {{N, 5}}, case_rows_twice},
     {"pool", "mean", {{N, 5}}, case_mean},
