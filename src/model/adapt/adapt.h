@@ -39,7 +39,7 @@ struct adapt_options {
     const char *method;      /* a row of the table; NULL: "lora" */
     const char *variant;     /* of methods that come in several kinds ("houlsby", "lstm"); NULL: the first */
     /* Which weights: words with commas between them. A role ("attn_q", "output"), a module of Hugging Face ("q_proj", the whole
-     * path), or a pattern over either name ("blk.0.*"). "all-linear": every product inside the blocks. NULL: the method's own. */
+     * path), or a pattern over either name ("blk.0.*"); with ? behind it a word may fit nothing. "all-linear": every product inside the blocks. NULL: the method's own. */
     const char *targets;
     size_t rank;             /* 0: 8 */
     double alpha;            /* 0: twice the rank */

@@ -3,7 +3,7 @@
  * A word is a role ("attn_q"), a module's last name as Hugging Face has it ("q_proj"), the end of its path, or a pattern with * over the
  * GGUF name or the path. "all-linear" is every product inside the blocks, "all" is everything there is. A tied table of embeddings
  * is offered twice, as the lookup ("token_embd", "embed_tokens") and as the output product ("output", "lm_head").
- * A word that fits nothing is an error: an adapter without effect must not be trained or loaded in silence. */
+ * "word?" may fit nothing (defaults that serve several architectures); any other word that fits nothing is an error: an adapter without effect must not be trained or loaded in silence. */
 #include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
@@ -140,7 +140,8 @@ enum sooth_status adapt_find_sites(struct adapt *a, bool all, struct sooth_error
     if (!status)
         status = patterns_check(a->o.alphas, err);
     for (const char *at = a->o.targets; !status && next_word(&at, word);) {
-        bool any = false;
+        bool any = word[strlen(word) - 1] == '?';
+        word[strlen(word) - any] = 0;
         for (size_t i = 0; i < arch_weights(a->model); i++) {
             struct adapt_site s, head;
             if (!offer(a, i, all, &s))

@@ -101,6 +101,6 @@ static void dora_merge(const struct adapt *a, const struct adapt_site *s, float 
 }
 
 const struct adapt_method adapt_row_dora = {
-    .name = "dora", .note = "LoRA on the direction of each row, its length trained apart", .targets = "attn_q,attn_v", .rank = 8,
+    .name = "dora", .note = "LoRA on the direction of each row, its length trained apart", .targets = "attn_q?,attn_v?,attn_qkv?", .rank = 8,
     .attach = dora_attach, .refresh = dora_refresh, .product = dora_product, .merge = dora_merge,
 };

@@ -77,7 +77,7 @@ static void lora_merge(const struct adapt *a, const struct adapt_site *s, float 
 }
 
 const struct adapt_method adapt_row_lora = {
-    .name = "lora", .note = "two thin matrices beside a weight", .targets = "attn_q,attn_v", .rank = 8, .attach = lora_attach, .product = lora_product,
+    .name = "lora", .note = "two thin matrices beside a weight", .targets = "attn_q?,attn_v?,attn_qkv?", .rank = 8, .attach = lora_attach, .product = lora_product,
     .lookup = lora_lookup, .merge = lora_merge,
 };
 const struct adapt_method adapt_row_qlora = {

@@ -257,7 +257,7 @@ static enum sooth_status pack(struct arch_model *m, const struct arch_options *o
         if (bad != SIZE_MAX)
             return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' holds a number that is not finite, near index %zu", m->list.items[i].weight->name, bad);
         status = qmat_pack_in(q, o->pool, o->compute, &m->space, err);
-        if (!status)
+        if (!status && (arch_is_gguf(m) || m->list.items[i].change != ARCH_TRANSPOSED)) /* what was turned is no part of the file */
             qmat_drop_source(q);
     }
     return status;
