@@ -45,6 +45,8 @@ struct sooth_model_info {
     const char *compute;               /* how they are multiplied: "native" (the file's own numbers), "int8"; "" = not loaded */
     uint64_t parameters, file_bytes, memory_bytes;
     size_t layers, dim, heads, kv_heads, head_dim, ff, vocab, context;
+    const char *const *classes;        /* what a classifier's head tells apart; "" where its files do not name it */
+    size_t n_classes;                  /* 0 = no such head; 1 = a cross-encoder */
     bool has_template, add_bos;
     const char *const *warnings;       /* such as a missing pre-tokenizer name */
     size_t n_warnings;
@@ -183,9 +185,23 @@ struct sooth_token_vectors {
 enum sooth_status sooth_embed_tokens(struct sooth_model *model, enum sooth_embed_kind kind, const char *text, size_t len,
                                      struct sooth_token_vectors *out, struct sooth_error *err);
 void sooth_token_vectors_release(struct sooth_token_vectors *v);
-/* Mean over query tokens of the best cosine with any passage token, each of n passages; scores [n]. */
+/* One score a passage [n]. A cross-encoder (n_classes 1): the sigmoid of its head over query and passage read together. Any other encoder:
+ * the mean over query tokens of the best cosine with any passage token. A classifier of several classes: SOOTH_ERR_UNSUPPORTED. */
 enum sooth_status sooth_rerank(struct sooth_model *model, const char *query, size_t query_len, const char *const *passages,
                                const size_t *lens, size_t n, float *scores, struct sooth_error *err);
+
+/* Texts a, or pairs a, b (b not NULL); lengths may be NULL for NUL-terminated texts. */
+struct sooth_pairs {
+    const char *const *a;
+    const size_t *a_lens;
+    const char *const *b;
+    const size_t *b_lens;
+    size_t n;
+};
+/* What a classifier's head says of each, before any softmax or sigmoid: scores [n, n_classes]. A pair over the limit loses the end of its
+ * longer text and is counted in *cut (may be NULL). SOOTH_ERR_UNSUPPORTED where the model has no such head. */
+enum sooth_status sooth_classify(struct sooth_model *model, const struct sooth_pairs *pairs, float *scores, size_t *cut,
+                                 struct sooth_error *err);
 
 /* --- files ------------------------------------------------------------------------------------------------- */
 

@@ -81,6 +81,13 @@ static void model_json(const struct info_args *a, const struct sooth_model_info 
     jsonw_key(&w, "tokenizer"), jsonw_string(&w, i->tokenizer);
     jsonw_key(&w, "pretokenizer"), jsonw_string(&w, i->pretokenizer);
     jsonw_key(&w, "pooling"), jsonw_string(&w, i->pooling);
+    if (i->n_classes) {
+        jsonw_key(&w, "classes");
+        jsonw_array(&w);
+        for (size_t k = 0; k < i->n_classes; k++)
+            jsonw_string(&w, i->classes[k]);
+        jsonw_end_array(&w);
+    }
     number(&w, "parameters", i->parameters);
     number(&w, "file_bytes", i->file_bytes);
     number(&w, "memory_bytes", i->memory_bytes);
@@ -129,6 +136,8 @@ static void model_print(const struct info_args *a, const struct sooth_model_info
            i->pretokenizer && *i->pretokenizer ? " / " : "", i->pretokenizer ? i->pretokenizer : "");
     if (i->pooling && *i->pooling)
         printf("  %-12s %s\n", "pooling", i->pooling);
+    if (i->n_classes)
+        printf("  %-12s %zu%s\n", "classes", i->n_classes, i->n_classes == 1 ? ", a cross-encoder" : "");
     if (i->kind == SOOTH_MODEL_DECODER)
         printf("  %-12s %s\n", "template", i->has_template ? "its own" : "none: a plain one is used");
     for (size_t n = 0; n < i->n_warnings; n++)

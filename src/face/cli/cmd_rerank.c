@@ -1,4 +1,4 @@
-/* cmd_rerank.c: `sooth rerank QUERY < passages`: order passages by late interaction. */
+/* cmd_rerank.c: `sooth rerank QUERY < passages`: order passages by late interaction, or by a cross-encoder. */
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"

@@ -187,7 +187,7 @@ static enum sooth_status configure(struct arch_model *m, const struct arch_optio
     i->vocab = rows_of(m, "token_embd", arch_uint(m, "vocab_size", 0));
     i->window = (size_t)arch_uint(m, "attention.sliding_window", 0);
     i->labels = rows_of(m, "cls_output", 0);
-    m->types = rows_of(m, "token_types", arch_uint(m, "token_type_count", 2));
+    i->types = rows_of(m, "token_types", 0);
     m->positions = i->context;
     if (i->kv_heads == 0 || i->kv_heads > i->heads || i->heads % i->kv_heads)
         return number_out("attention.head_count_kv", i->kv_heads ? i->kv_heads : 1 << 30, err);

@@ -38,6 +38,7 @@ struct arch_info {
     size_t layers, dim, heads, kv_heads, head_dim, ff, vocab;
     size_t context;               /* positions the model was made for */
     size_t window;                /* sliding window of the local layers; 0 = none */
+    size_t types;                 /* token types; 0 = none */
     size_t labels;                /* classes of a sequence classifier or cross-encoder; 0 = it has no such head */
     float eps;                    /* of the norms */
     enum arch_pool pool;          /* as the model's files say; NONE for decoders */

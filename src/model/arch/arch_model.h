@@ -31,7 +31,7 @@ struct arch_model {
     float eps, scale, attn_softcap, final_softcap;
     float residual;               /* DeepNorm's α */
     enum op_act act;              /* of the feed-forward */
-    size_t types, positions, position_offset; /* rows of the tables; what is added to a position */
+    size_t positions, position_offset; /* rows of the table; what is added to a position */
     size_t session;               /* tokens a session will use at most */
     struct rope rope, rope_local;
     uint8_t *local;               /* [layers] 1: sliding window, and rope_local where there is one; NULL: all global */

@@ -37,7 +37,7 @@ static size_t extent(const struct arch_model *m, char symbol)
     case 'v':
         return i->vocab;
     case 't':
-        return m->types;
+        return i->types;
     case 'p':
         return m->positions;
     case 'c':

@@ -3,6 +3,7 @@
  * GGUF's keys are "{architecture}.{fact}", so the architecture's name comes first, from model_type.
  * Facts that are missing or of the wrong kind are left out: whoever needs them says so. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "core/base/error.h"
 #include "model/file/tensor_view.h"
@@ -163,6 +164,31 @@ static void special_ids(struct translation *t)
     }
 }
 
+/* "id2label": {"0": "entailment", ...} as a list; left out when it is not one. */
+static void class_names(struct translation *t)
+{
+    const struct json *names = json_get(t->config, "id2label");
+    struct file_value list = {.type = VALUE_ARRAY, .item = VALUE_STRING};
+    if (t->status || !names || names->type != JSON_OBJECT || !names->len)
+        return;
+    struct file_string *items = arena_calloc(&t->f->arena, names->len, sizeof *items);
+    const char *key = full_key(t, "classifier.output_labels");
+    for (size_t i = 0; items && i < names->len; i++)
+        items[i].text = "";
+    for (const struct json *j = items ? names->child : NULL; j; j = j->next) {
+        size_t i = (size_t)strtoul(j->key, NULL, 10);
+        if (j->type != JSON_STRING || i >= names->len)
+            return;
+        items[i] = (struct file_string){j->text, j->len};
+    }
+    list.strings = items;
+    list.count = names->len;
+    if (!items || !key)
+        t->status = view_nomem(t->f, t->err);
+    else
+        t->status = view_add_value(t->f, key, strlen(key), &list, t->err);
+}
+
 /* A small optional JSON file of the directory; NULL when it is absent. One that cannot be read or
  * parsed is a failure: without it the model would pool or prefix wrongly and not say so. */
 static const struct json *companion(struct translation *t, struct arena *a, const char *name)
@@ -244,6 +270,7 @@ enum sooth_status hf_config_read(struct tensor_file *f, struct sooth_error *err)
     rope_scaling(&t);
     query_scale(&t);
     special_ids(&t);
+    class_names(&t);
     sentence_transformers(&t);
     return t.status;
 }

@@ -25,20 +25,31 @@ enum {
 
 struct embed_tokenize_job {
     const struct sooth_model *m;
-    enum sooth_embed_kind kind;
-    const char *const *texts;
-    const size_t *lens;
+    const struct embed_source *source;
     struct embed_item *items;
-    bool spans;
 };
+
+static size_t source_len(const char *const *texts, const size_t *lens, size_t i)
+{
+    return lens ? lens[i] : strlen(texts[i]);
+}
+
+static enum sooth_status embed_item_new(const struct sooth_model *m, const struct embed_source *s,
+                                        size_t i, struct embed_item *item, struct sooth_error *err)
+{
+    size_t len = source_len(s->texts, s->lens, i);
+    if (!s->pairs)
+        return embed_tokenize(m, s->kind, s->texts[i], len, s->spans, item, err);
+    return embed_tokenize_pair(m, s->texts[i], len, s->pairs[i],
+                               source_len(s->pairs, s->pair_lens, i), item, err);
+}
 
 static void embed_tokenize_tile(void *ctx, size_t tile, unsigned worker)
 {
     struct embed_tokenize_job *j = ctx;
-    struct embed_item *item = &j->items[tile];
-    size_t len = j->lens ? j->lens[tile] : strlen(j->texts[tile]);
-    item->index = tile;
-    item->status = embed_tokenize(j->m, j->kind, j->texts[tile], len, j->spans, item, NULL);
+    (void)worker;
+    j->items[tile].index = tile;
+    j->items[tile].status = embed_item_new(j->m, j->source, tile, &j->items[tile], NULL);
 }
 
 static int embed_by_length(const void *a, const void *b)
@@ -49,21 +60,19 @@ static int embed_by_length(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-enum sooth_status embed_texts_new(const struct sooth_model *m, enum sooth_embed_kind kind,
-                                  const char *const *texts, const size_t *lens, size_t n,
-                                  bool spans, struct embed_texts *out, struct sooth_error *err)
+enum sooth_status embed_texts_new(const struct sooth_model *m, const struct embed_source *source,
+                                  struct embed_texts *out, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_OK;
-    out->n = n;
+    size_t n = out->n = source->n;
     out->items = mem_calloc(n ? n : 1, sizeof *out->items);
     if (!out->items)
         return err_nomem(err);
-    struct embed_tokenize_job job = {m, kind, texts, lens, out->items, spans};
+    struct embed_tokenize_job job = {m, source, out->items};
     pool_run(n > 1 ? m->pool : NULL, n, embed_tokenize_tile, &job);
     for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
         if (out->items[i].status != SOOTH_OK) /* once more, for its sentence */
-            status = embed_tokenize(m, kind, texts[i], lens ? lens[i] : strlen(texts[i]), spans,
-                                    &out->items[i], err);
+            status = embed_item_new(m, source, i, &out->items[i], err);
     }
     if (status != SOOTH_OK)
         embed_texts_release(out);
@@ -89,41 +98,49 @@ struct embed_pack {
     VEC(int32_t) token;
     VEC(uint32_t) pos;
     VEC(uint32_t) seq;
+    VEC(uint8_t) type; /* segment of a pair */
+    VEC(uint8_t) want; /* the first row of each text, which is all that a classifier looks at */
 };
 
 static bool pack_add(struct embed_pack *p, const struct embed_item *item, size_t seq)
 {
     for (size_t i = 0; i < item->n; i++)
         if (!vec_push(&p->token, item->ids[i]) || !vec_push(&p->pos, (uint32_t)i) ||
-            !vec_push(&p->seq, (uint32_t)seq))
+            !vec_push(&p->seq, (uint32_t)seq) ||
+            !vec_push(&p->type, item->second && i >= item->second) || !vec_push(&p->want, i == 0))
             return false;
     return true;
 }
 
 static enum sooth_status embed_run(const struct sooth_model *m, struct run *run,
                                    struct embed_pack *p, const struct embed_item *items,
-                                   size_t count, bool pooled, embed_result_fn *fn, void *user,
-                                   struct sooth_error *err)
+                                   size_t count, enum embed_result result, embed_result_fn *fn,
+                                   void *user, struct sooth_error *err)
 {
-    size_t dim = m->info.dim;
-    struct rows rows = {
-        .n = p->token.count, .token = p->token.items, .pos = p->pos.items, .seq = p->seq.items};
+    struct rows rows = {.n = p->token.count,
+                        .token = p->token.items,
+                        .pos = p->pos.items,
+                        .seq = p->seq.items,
+                        .type = p->type.items,
+                        .want = result == EMBED_SCORES ? p->want.items : NULL};
     run_begin(run, &rows);
-    struct mat *h = arch_hidden(m->arch, run),
-               *v = pooled ? arch_pooled(m->arch, run, h) : op_unit(run, h);
+    struct mat *h = arch_hidden(m->arch, run);
+    struct mat *v = result == EMBED_SCORES   ? arch_scores(m->arch, run, h)
+                    : result == EMBED_POOLED ? arch_pooled(m->arch, run, h)
+                                             : op_unit(run, h);
     enum sooth_status status = run_end(run, err);
     if (status != SOOTH_OK)
         return status;
     const float *at = v->v;
     for (size_t i = 0; i < count; i++) {
         fn(user, &items[i], at);
-        at += (pooled ? 1 : items[i].n) * dim;
+        at += (result == EMBED_TOKENS ? items[i].n : 1) * v->cols;
     }
     return SOOTH_OK;
 }
 
 enum sooth_status embed_forward(const struct sooth_model *m, const struct embed_texts *t,
-                                bool pooled, embed_result_fn *fn, void *user,
+                                enum embed_result result, embed_result_fn *fn, void *user,
                                 struct sooth_error *err)
 {
     struct run_options options = {.pool = m->pool};
@@ -131,7 +148,7 @@ enum sooth_status embed_forward(const struct sooth_model *m, const struct embed_
     struct run *run = run_new(&options);
     enum sooth_status status = run ? SOOTH_OK : err_nomem(err);
     for (size_t at = 0, count; status == SOOTH_OK && at < t->n; at += count) {
-        pack.token.count = pack.pos.count = pack.seq.count = 0;
+        pack.token.count = pack.pos.count = pack.seq.count = pack.type.count = pack.want.count = 0;
         for (count = 0; at + count < t->n &&
                         (!count || pack.token.count + t->items[at + count].n <= EMBED_PACK);
              count++)
@@ -140,12 +157,14 @@ enum sooth_status embed_forward(const struct sooth_model *m, const struct embed_
                 break;
             }
         if (status == SOOTH_OK)
-            status = embed_run(m, run, &pack, t->items + at, count, pooled, fn, user, err);
+            status = embed_run(m, run, &pack, t->items + at, count, result, fn, user, err);
     }
     run_free(run);
     vec_free(&pack.token);
     vec_free(&pack.pos);
     vec_free(&pack.seq);
+    vec_free(&pack.type);
+    vec_free(&pack.want);
     return status;
 }
 
@@ -203,11 +222,12 @@ enum sooth_status sooth_embed(struct sooth_model *m, enum sooth_embed_kind kind,
         size_t count = n - at < EMBED_TEXTS ? n - at : EMBED_TEXTS;
         struct embed_texts t;
         struct embed_sink sink = {out + at * m->info.dim, m->info.dim, 0};
-        status =
-            embed_texts_new(m, kind, texts + at, lens ? lens + at : NULL, count, false, &t, err);
+        struct embed_source source = {
+            .kind = kind, .texts = texts + at, .lens = lens ? lens + at : NULL, .n = count};
+        status = embed_texts_new(m, &source, &t, err);
         if (status != SOOTH_OK)
             break;
-        status = embed_forward(m, &t, true, embed_keep, &sink, err);
+        status = embed_forward(m, &t, EMBED_POOLED, embed_keep, &sink, err);
         embed_texts_release(&t);
         if (cut)
             *cut += sink.cut;
@@ -239,7 +259,10 @@ enum sooth_status sooth_embed_tokens(struct sooth_model *m, enum sooth_embed_kin
     memset(out, 0, sizeof *out);
     enum sooth_status status = embed_check(m, err);
     if (status == SOOTH_OK)
-        status = embed_texts_new(m, kind, &text, &len, 1, true, &t, err);
+        status = embed_texts_new(
+            m,
+            &(struct embed_source){.kind = kind, .texts = &text, .lens = &len, .n = 1, .spans = true},
+            &t, err);
     if (status != SOOTH_OK)
         return status;
     out->dim = m->info.dim;
@@ -248,7 +271,7 @@ enum sooth_status sooth_embed_tokens(struct sooth_model *m, enum sooth_embed_kin
     out->start = mem_array(out->count ? out->count : 1, sizeof *out->start);
     out->end = mem_array(out->count ? out->count : 1, sizeof *out->end);
     status = out->vectors && out->start && out->end
-                 ? embed_forward(m, &t, false, embed_keep_tokens, out, err)
+                 ? embed_forward(m, &t, EMBED_TOKENS, embed_keep_tokens, out, err)
                  : err_nomem(err);
     embed_texts_release(&t);
     if (status != SOOTH_OK)

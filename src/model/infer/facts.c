@@ -115,6 +115,26 @@ static void facts_prefixes(struct sooth_model *m)
     }
 }
 
+/* Strings of an array are not terminated in a mapped file: copied. */
+static enum sooth_status facts_classes(struct sooth_model *m, struct sooth_error *err)
+{
+    char key[128];
+    size_t named = 0, n = m->arch ? arch_info(m->arch)->labels : 0;
+    snprintf(key, sizeof key, "%.60s.classifier.output_labels", m->info.arch);
+    const struct file_string *names = tensor_file_strings(m->file, key, &named);
+    const char **list = arena_calloc(&m->arena, n + 1, sizeof *list);
+    if (!list)
+        return err_nomem(err);
+    for (size_t i = 0; i < n; i++)
+        if (!(list[i] = i < named && names[i].len < 256
+                            ? arena_strndup(&m->arena, names[i].text, names[i].len)
+                            : ""))
+            return err_nomem(err);
+    m->info.classes = list;
+    m->info.n_classes = n;
+    return SOOTH_OK;
+}
+
 static enum sooth_status facts_warnings(struct sooth_model *m, struct sooth_error *err)
 {
     size_t n = token_warnings(m->tokenizer),
@@ -151,5 +171,7 @@ enum sooth_status model_read_facts(struct sooth_model *m, const struct sooth_mod
                        i->path, m->context_most, options->context);
     facts_prefixes(m);
     enum sooth_status status = facts_limit(m, err);
+    if (status == SOOTH_OK)
+        status = facts_classes(m, err);
     return status == SOOTH_OK ? facts_warnings(m, err) : status;
 }

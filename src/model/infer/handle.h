@@ -44,6 +44,10 @@ enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_
 enum sooth_status embed_tokenize(const struct sooth_model *m, enum sooth_embed_kind kind,
                                  const char *text, size_t len, bool spans, struct embed_item *item,
                                  struct sooth_error *err);
+/* Two texts as a pair; the longer one is cut where both are over the limit. Fills ids, n, second, cut. */
+enum sooth_status embed_tokenize_pair(const struct sooth_model *m, const char *a, size_t a_len,
+                                      const char *b, size_t b_len, struct embed_item *item,
+                                      struct sooth_error *err);
 /* facts.c: fills info and the embedding facts from the open file. */
 enum sooth_status model_read_facts(struct sooth_model *m, const struct sooth_model_options *options,
                                    struct sooth_error *err);

@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/vec.h"
+#include "model/arch/arch.h"
 #include "model/infer/embed.h"
 #include "model/infer/handle.h"
 
@@ -43,11 +44,10 @@ enum sooth_status sooth_tokenize_pair(const struct sooth_model *m, const char *a
                                       struct sooth_error *err)
 {
     struct token_ids ids = {0};
-    size_t second;
     memset(out, 0, sizeof *out);
     enum sooth_status status = tokens_local(m, err);
     if (status == SOOTH_OK)
-        status = token_encode_pair(m->tokenizer, a, a_len, b, b_len, &ids, &second, err);
+        status = token_encode_pair(m->tokenizer, a, a_len, b, b_len, 0, &ids, NULL, err);
     if (status == SOOTH_OK)
         tokens_give(&ids, out);
     else
@@ -138,4 +138,23 @@ enum sooth_status embed_tokenize(const struct sooth_model *m, enum sooth_embed_k
     vec_free(&span_list);
     buf_release(&joined);
     return status;
+}
+
+enum sooth_status embed_tokenize_pair(const struct sooth_model *m, const char *a, size_t a_len,
+                                      const char *b, size_t b_len, struct embed_item *item,
+                                      struct sooth_error *err)
+{
+    struct token_ids ids = {0};
+    struct token_pair pair;
+    enum sooth_status status = token_encode_pair(m->tokenizer, a, a_len, b, b_len, m->embed_limit,
+                                                 &ids, &pair, err);
+    if (status != SOOTH_OK) {
+        vec_free(&ids);
+        return status;
+    }
+    item->ids = ids.items;
+    item->n = ids.count;
+    item->second = pair.typed && arch_info(m->arch)->types > 1 ? pair.second : 0;
+    item->cut = pair.cut;
+    return SOOTH_OK;
 }

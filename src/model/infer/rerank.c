@@ -1,11 +1,15 @@
-/* rerank.c: late interaction (Khattab & Zaharia, ColBERT 2020) with an embedder's own token
- * vectors.
+/* rerank.c: passages by a question: a cross-encoder's own score, or late interaction.
+ *
+ * A model with a head of one class (a cross-encoder: classify.c) reads question and passage together; its score
+ * is the sigmoid of what the head says, as it was trained. Of any other encoder the token vectors
+ * are compared (Khattab & Zaharia, ColBERT 2020):
  *
  *     score(q, d) = mean over tokens i of q of  max over tokens j of d of  cos(q_i, d_j)
  *
  * The mean instead of ColBERT's sum keeps scores of long and short questions on one scale. Specials
  * and prefixes take no part. A passage without tokens scores -1, a query without tokens 0 for all.
  */
+#include <math.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
@@ -35,11 +39,38 @@ static void rerank_passage(void *user, const struct embed_item *item, const floa
     r->scores[item->index] = r->query->count ? sum / (float)r->query->count : 0;
 }
 
+/* Question and each passage read together. */
+static enum sooth_status rerank_cross(struct sooth_model *m, const char *query, size_t query_len,
+                                      const char *const *passages, const size_t *lens, size_t n,
+                                      float *scores, struct sooth_error *err)
+{
+    const char *queries[RERANK_TEXTS];
+    size_t query_lens[RERANK_TEXTS];
+    enum sooth_status status = SOOTH_OK;
+    for (size_t i = 0; i < RERANK_TEXTS; i++) {
+        queries[i] = query;
+        query_lens[i] = query_len;
+    }
+    for (size_t at = 0; status == SOOTH_OK && at < n; at += RERANK_TEXTS) {
+        size_t count = n - at < RERANK_TEXTS ? n - at : RERANK_TEXTS;
+        struct sooth_pairs pairs = {queries, query_lens, passages + at, lens ? lens + at : NULL, count};
+        status = sooth_classify(m, &pairs, scores + at, NULL, err);
+        for (size_t i = 0; status == SOOTH_OK && i < count; i++)
+            scores[at + i] = 1 / (1 + expf(-scores[at + i]));
+    }
+    return status;
+}
+
 enum sooth_status sooth_rerank(struct sooth_model *m, const char *query, size_t query_len,
                                const char *const *passages, const size_t *lens, size_t n,
                                float *scores, struct sooth_error *err)
 {
     struct sooth_token_vectors q;
+    if (m->info.n_classes == 1)
+        return rerank_cross(m, query, query_len, passages, lens, n, scores, err);
+    if (m->info.n_classes)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "model '%s' tells %zu classes apart: it is no reranker",
+                       m->info.path, m->info.n_classes);
     enum sooth_status status = sooth_embed_tokens(m, SOOTH_EMBED_QUERY, query, query_len, &q, err);
     if (status != SOOTH_OK)
         return status;
@@ -51,11 +82,15 @@ enum sooth_status sooth_rerank(struct sooth_model *m, const char *query, size_t 
         size_t count = n - at < RERANK_TEXTS ? n - at : RERANK_TEXTS;
         struct embed_texts t;
         r.scores = scores + at;
-        status = embed_texts_new(m, SOOTH_EMBED_PASSAGE, passages + at, lens ? lens + at : NULL,
-                                 count, true, &t, err);
+        struct embed_source source = {.kind = SOOTH_EMBED_PASSAGE,
+                                      .texts = passages + at,
+                                      .lens = lens ? lens + at : NULL,
+                                      .n = count,
+                                      .spans = true};
+        status = embed_texts_new(m, &source, &t, err);
         if (status != SOOTH_OK)
             break;
-        status = embed_forward(m, &t, false, rerank_passage, &r, err);
+        status = embed_forward(m, &t, EMBED_TOKENS, rerank_passage, &r, err);
         embed_texts_release(&t);
     }
     mem_free(r.best);

@@ -117,10 +117,16 @@ enum sooth_status token_encode(const struct tokenizer *t, const struct token_seg
 /* One plain text. */
 enum sooth_status token_encode_text(const struct tokenizer *t, const char *text, size_t len, unsigned flags,
                                     struct token_ids *ids, struct sooth_error *err);
-/* Two texts for an encoder: [CLS] a [SEP] b [SEP], or <s> a </s></s> b </s>; *second gets the index of b's first
- * token (segment 1 begins there, for BERT). SOOTH_ERR_UNSUPPORTED where the vocabulary has no separator. */
-enum sooth_status token_encode_pair(const struct tokenizer *t, const char *a, size_t a_len, const char *b,
-                                    size_t b_len, struct token_ids *ids, size_t *second, struct sooth_error *err);
+/* Two texts for an encoder: [CLS] a [SEP] b [SEP], or <s> a </s></s> b </s>. Where that is more than `most` tokens (0 = any
+ * number) the longer text loses its end first, as the reference does it. SOOTH_ERR_UNSUPPORTED where the vocabulary
+ * has no separator. */
+struct token_pair {
+    size_t second; /* index of b's first token */
+    bool typed;    /* segment 1 begins there (BERT); else there are no segments */
+    bool cut;
+};
+enum sooth_status token_encode_pair(const struct tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t most,
+                                    struct token_ids *ids, struct token_pair *out, struct sooth_error *err);
 /* Number of tokens of a plain text, nothing added; SIZE_MAX on failure (memory, limit). */
 size_t token_count(const struct tokenizer *t, const char *text, size_t len);
 

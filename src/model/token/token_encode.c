@@ -177,30 +177,52 @@ enum sooth_status token_encode_text(const struct tokenizer *t, const char *text,
     return token_encode(t, &s, 1, flags, ids, NULL, err);
 }
 
-enum sooth_status token_encode_pair(const struct tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len,
-                                    struct token_ids *ids, size_t *second, struct sooth_error *err)
+/* Lengths of a pair that fit into `room` tokens together: the longer text gives way, until both have half. */
+static void share_room(size_t room, size_t *a, size_t *b)
+{
+    size_t *little = *a <= *b ? a : b, *large = little == a ? b : a;
+    if (*a + *b <= room)
+        return;
+    *little = *little < room / 2 ? *little : room / 2;
+    *large = room - *little;
+}
+
+static bool push_run(struct token_ids *ids, const int32_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!vec_push(ids, from[i]))
+            return false;
+    return true;
+}
+
+enum sooth_status token_encode_pair(const struct tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t most,
+                                    struct token_ids *ids, struct token_pair *out, struct sooth_error *err)
 {
     int32_t start = vocab_start(t), stop = vocab_stop(t);
-    size_t before = ids->count;
-    enum sooth_status status = SOOTH_OK;
+    struct token_ids both = {0};
+    size_t before = ids->count, first = 0, n[2], added = t->row->two_separators ? 4 : 3;
     if (start < 0 || stop < 0)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "this vocabulary has no separator: texts cannot be paired");
-    if (!vec_push(ids, start))
-        status = err_nomem(err);
+    if (most && most < added + 2)
+        return err_set(err, SOOTH_ERR_LIMIT, "%zu tokens are too few for a pair of texts", most);
+    enum sooth_status status = token_encode_text(t, a, a_len, 0, &both, err);
+    first = both.count;
     if (!status)
-        status = token_encode_text(t, a, a_len, 0, ids, err);
-    if (!status && (!vec_push(ids, stop) || (t->row->two_separators && !vec_push(ids, stop))))
-        status = err_nomem(err);
-    if (second)
-        *second = ids->count;
-    if (!status)
-        status = token_encode_text(t, b, b_len, 0, ids, err);
-    if (!status && !vec_push(ids, stop))
+        status = token_encode_text(t, b, b_len, 0, &both, err);
+    n[0] = first;
+    n[1] = both.count - first;
+    if (most)
+        share_room(most - added, &n[0], &n[1]);
+    if (!status && !(vec_push(ids, start) && push_run(ids, both.items, n[0]) && vec_push(ids, stop) && (added == 3 || vec_push(ids, stop)) &&
+                     push_run(ids, both.items + first, n[1]) && vec_push(ids, stop)))
         status = err_nomem(err);
     if (status) {
         ids->count = before;
         ids->failed = false;
+    } else if (out) {
+        *out = (struct token_pair){before + added - 1 + n[0], added == 3, n[0] + n[1] < both.count};
     }
+    vec_free(&both);
     return status;
 }
 

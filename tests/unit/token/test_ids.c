@@ -76,11 +76,11 @@ static void pairs_minilm(void **state)
     (void)state;
     for (const struct json *c = json_get(g, "pairs")->child; c; c = c->next) {
         const struct json *x = json_get(c, "a"), *y = json_get(c, "b");
-        size_t second;
+        struct token_pair pair;
         ids.count = 0;
-        assert_int_equal(token_encode_pair(t, x->text, x->len, y->text, y->len, &ids, &second, NULL), SOOTH_OK);
+        assert_int_equal(token_encode_pair(t, x->text, x->len, y->text, y->len, 0, &ids, &pair, NULL), SOOTH_OK);
         check_list(x->text, json_get(c, "minilm"), &ids);
-        assert_int_equal(ids.items[second - 1], token_special(t, ROLE_EOS));
+        assert_int_equal(ids.items[pair.second - 1], token_special(t, ROLE_EOS));
     }
     vec_free(&ids);
     tokenizer_free(t);
@@ -93,11 +93,12 @@ static void pairs_e5(void **state)
     char path[4096];
     struct tokenizer *t = open_tokenizer(model_path("e5-small-q4.bin", path, sizeof path));
     struct token_ids ids = {0};
-    size_t second;
+    struct token_pair pair;
     (void)state;
-    assert_int_equal(token_encode_pair(t, "Hello", 5, "world", 5, &ids, &second, NULL), SOOTH_OK);
+    assert_int_equal(token_encode_pair(t, "Hello", 5, "world", 5, 0, &ids, &pair, NULL), SOOTH_OK);
     assert_ids(&ids, (int32_t[]){0, 35378, 2, 2, 8999, 2}, 6);
-    assert_int_equal(second, 4);
+    assert_int_equal(pair.second, 4);
+    assert_false(pair.typed || pair.cut);
     ids.count = 0;
     assert_int_equal(token_encode_text(t, "Hello", 5, TOKEN_ADD_SPECIAL, &ids, NULL), SOOTH_OK);
     assert_ids(&ids, (int32_t[]){0, 35378, 2}, 3);
