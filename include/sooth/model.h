@@ -90,6 +90,16 @@ struct sooth_message {
     const char *content; /* always plain text: control tokens inside it are not recognised */
 };
 
+/* What is to be continued: one of the three forms. */
+struct sooth_prompt {
+    const struct sooth_message *messages; /* a chat, by the model's own template */
+    size_t n_messages;
+    const char *text;                     /* a text as it stands (plain), with BOS by the model's rule */
+    size_t len;
+    const int32_t *ids;                   /* tokens, nothing added */
+    size_t n_ids;
+};
+
 struct sooth_sampling {
     double temperature;     /* 0 = greedy */
     int top_k;              /* 0 = off */
@@ -112,6 +122,16 @@ struct sooth_generate_options {
     size_t n_stop;
     unsigned logprobs;          /* > 0: keep log-probabilities, and this many alternatives (at most 20) */
     size_t prompt_batch;        /* tokens a forward while reading the prompt; 0 = 512; never changes the result */
+    /* How a token is chosen, "NAME" or "NAME:param=number,...": rows of sooth_list("strategy"). NULL = "sample". */
+    const char *strategy;
+    const struct sooth_prompt *without; /* "cad": the same prompt without its context */
+    struct sooth_model *amateur;        /* "contrast": a weaker model of the same vocabulary */
+    /* Guessing ahead, so that the weights are read once for several tokens; never changes the result. */
+    bool lookup;                /* that what followed once follows again */
+    struct sooth_model *draft;  /* what a small model of the same vocabulary would say; outlives the session */
+    /* A full context forgets the older half of what was generated and goes on (max_tokens must then be set); a prompt
+     * that is too long loses its oldest turns, or the beginning of its text. n_dropped tells. Off: an error, or the end. */
+    bool context_shift;
     sooth_text_fn *on_text;
     sooth_progress_fn *on_prompt;
     void *user;
@@ -129,6 +149,8 @@ struct sooth_generation {
     float *logprobs;            /* [n_tokens] of the chosen tokens, raw distribution; NULL unless asked */
     struct sooth_logprob *top;  /* [n_tokens * n_top]; NULL unless asked */
     size_t n_tokens, n_top, n_prompt, n_reused; /* n_reused: prompt tokens found in the session's cache */
+    size_t n_dropped;           /* tokens left out by context_shift */
+    size_t n_guessed, n_right;  /* tokens guessed ahead, and how many of them were right */
     double prompt_seconds, seconds;
 };
 void sooth_generation_release(struct sooth_generation *g);
@@ -138,6 +160,8 @@ enum sooth_status sooth_session_new(struct sooth_model *model, struct sooth_sess
 void sooth_session_free(struct sooth_session *session);
 struct sooth_model *sooth_session_model(const struct sooth_session *session); /* the one it was made from */
 
+enum sooth_status sooth_generate(struct sooth_session *session, const struct sooth_prompt *prompt,
+                                 const struct sooth_generate_options *options, struct sooth_generation *out, struct sooth_error *err);
 /* The model's own chat template, then generation. A prompt that leaves no room for one token in the context is
  * SOOTH_ERR_LIMIT with both counts; nothing is cut in silence. */
 enum sooth_status sooth_chat(struct sooth_session *session, const struct sooth_message *messages, size_t n,
@@ -151,6 +175,34 @@ enum sooth_status sooth_render(const struct sooth_model *model, const char *jinj
 /* Log-probability of each token of `text` after `prompt` (both plain). out: [count of tokens of text], caller frees. */
 enum sooth_status sooth_score(struct sooth_session *session, const char *prompt, size_t prompt_len, const char *text, size_t len,
                               float **out, size_t *count, struct sooth_error *err);
+
+/* --- many at once ------------------------------------------------------------------------------------------ */
+
+/* Several requests that share every forward: each step takes one token of each that is generating and a piece of each
+ * prompt that is still being read. What a request gets does not depend on its neighbours, to the bit.
+ *
+ *     sooth_batch_start(b, &prompt, &options, &slot, err)       // whenever a slot is free
+ *     while (sooth_batch_active(b) && sooth_batch_step(b, err) == SOOTH_OK)
+ *         for (slot = 0; slot < slots; slot++)
+ *             if (sooth_batch_done(b, slot))
+ *                 sooth_batch_finish(b, slot, &generation, err)
+ *
+ * A prompt that begins like what any slot has read is only read from there on. Thread use: one batch, one thread at a
+ * time; several batches may share a model. */
+struct sooth_batch;
+/* context: tokens a slot may hold; 0 = as the model was opened. The model must be a local one that generates. */
+enum sooth_status sooth_batch_new(struct sooth_model *model, size_t slots, size_t context, struct sooth_batch **out, struct sooth_error *err);
+void sooth_batch_free(struct sooth_batch *batch);
+/* Takes the free slot that helps most; SOOTH_ERR_BUSY when none is free. The prompt is read at once; the callbacks and
+ * models of options are borrowed until sooth_batch_finish. */
+enum sooth_status sooth_batch_start(struct sooth_batch *batch, const struct sooth_prompt *prompt, const struct sooth_generate_options *options,
+                                    size_t *slot, struct sooth_error *err);
+/* A failure ends every active request; what one request alone did wrong is told by its sooth_batch_finish. */
+enum sooth_status sooth_batch_step(struct sooth_batch *batch, struct sooth_error *err);
+size_t sooth_batch_active(const struct sooth_batch *batch);               /* requests started and not yet done */
+bool sooth_batch_done(const struct sooth_batch *batch, size_t slot);      /* to be collected */
+void sooth_batch_cancel(struct sooth_batch *batch, size_t slot);          /* finish then gives what there is, as CANCELLED */
+enum sooth_status sooth_batch_finish(struct sooth_batch *batch, size_t slot, struct sooth_generation *out, struct sooth_error *err);
 
 struct sooth_perplexity {
     double value, error; /* exp of the mean negative log-likelihood, and its standard error */

@@ -344,6 +344,15 @@ struct mat *arch_hidden(const struct arch_model *m, struct run *r)
     return m->row->hidden(m, r);
 }
 
+struct mat *arch_final_norm(const struct arch_model *m, struct run *r, struct mat *x)
+{
+    const struct arch_top *t = &m->top;
+    if (!t->output_norm) /* the last block ends in a norm of its own */
+        return x;
+    return t->output_norm_bias ? op_layernorm(r, t->output_norm, t->output_norm_bias, m->eps, x)
+                               : op_rmsnorm(r, t->output_norm, m->eps, x);
+}
+
 struct mat *arch_logits(const struct arch_model *m, struct run *r, struct mat *h)
 {
     if (!m->row->decoder) {

@@ -65,6 +65,8 @@ const struct arch_info *arch_info(const struct arch_model *m);
 
 /* Final hidden states of the wanted rows [wanted, dim]. */
 struct mat *arch_hidden(const struct arch_model *m, struct run *r);
+/* What arch_hidden does last, for states taken from between the blocks: the final norm of a decoder, x [n, dim]. */
+struct mat *arch_final_norm(const struct arch_model *m, struct run *r, struct mat *x);
 /* Logits of hidden states [n, vocab]; fails on an encoder. */
 struct mat *arch_logits(const struct arch_model *m, struct run *r, struct mat *h);
 /* Log-probability of each wanted row's rows.target [wanted, 1]; the logits are never all in memory. */

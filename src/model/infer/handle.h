@@ -39,6 +39,15 @@ static inline size_t model_context_most(const struct sooth_model *m)
 /* chat.c: messages to tokens by the model's template; start token at most once. */
 enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_message *messages,
                                 size_t n, struct sooth_tokens *out, struct sooth_error *err);
+/* prompt_tokens.c: a prompt in any form to tokens. room: 0, or the most tokens it may have: then the oldest turns (never the
+ * system's, never the last) or the oldest tokens of a text are left out, and counted. */
+struct prompt {
+    struct sooth_tokens tokens;
+    size_t n_dropped;  /* tokens left out */
+    bool named_turns;  /* a chat without a template: names mark the turns */
+};
+enum sooth_status prompt_tokens(const struct sooth_model *m, const struct sooth_prompt *p, size_t room, struct prompt *out,
+                                struct sooth_error *err);
 /* prepare.c: one text to an encoder's tokens. Fills ids, spans, n, front, back, cut of item; on
  * failure it is untouched. */
 enum sooth_status embed_tokenize(const struct sooth_model *m, enum sooth_embed_kind kind,

@@ -33,9 +33,13 @@ void infer_batch_free(struct infer_batch *b);
 enum sooth_status infer_start(struct infer_batch *b, size_t slot, const int32_t *ids, size_t n,
                               const struct sooth_generate_options *options,
                               struct sooth_error *err);
+/* Tells how many tokens of the prompt were left out before it was started; for the generation's n_dropped. */
+void infer_dropped(struct infer_batch *b, size_t slot, size_t dropped);
 /* One forward for all active slots. A failure ends every active sequence; what one sequence alone
  * did wrong is told by its infer_finish. */
 enum sooth_status infer_step(struct infer_batch *b, struct sooth_error *err);
+/* The idle slot whose cache begins most like ids; SIZE_MAX: none is idle. */
+size_t infer_slot_for(const struct infer_batch *b, const int32_t *ids, size_t n);
 bool infer_active(const struct infer_batch *b, size_t slot); /* started, not yet done */
 bool infer_done(const struct infer_batch *b, size_t slot);   /* to be collected with infer_finish */
 size_t infer_active_count(const struct infer_batch *b);

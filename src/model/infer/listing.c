@@ -3,6 +3,7 @@
 #include "core/quant/quant.h"
 #include "model/arch/arch.h"
 #include "model/infer/sampler.h"
+#include "model/infer/strategy.h"
 #include "sooth/model.h"
 
 static const char *list_qtype(size_t i, const char **note)
@@ -35,6 +36,7 @@ static const struct list_table {
     {"arch", arch_name_at},
     {"qtype", list_qtype},
     {"sampler", sampler_stage_name},
+    {"strategy", strategy_name_at},
     {"tokenizer", list_tokenizer},
 };
 
