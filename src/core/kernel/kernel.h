@@ -63,6 +63,8 @@ struct kernel {
     /* out[i] = dot of q with row i of base (ld elements from row to row), i < rows */
     void (*dot_rows)(const float *q, const float *base, size_t ld, size_t rows, size_t n, float *out);
     void (*dot_rows_i8)(const int8_t *q, const int8_t *base, size_t ld, size_t rows, size_t n, int32_t *out);
+    /* the same for the rows named: out[i] = q . row rows[i] */
+    void (*dot_some_i8)(const int8_t *q, const int8_t *base, size_t ld, const uint32_t *rows, size_t count, size_t n, int32_t *out);
 
     /* element by element */
     void (*add)(float *y, const float *a, const float *b, size_t n);   /* a + b */

@@ -25,6 +25,7 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .dot_i8 = vec_dot_i8,
     .dot_rows = vec_dot_rows,
     .dot_rows_i8 = vec_dot_rows_i8,
+    .dot_some_i8 = vec_dot_some_i8,
     .add = vec_add,
     .mul = vec_mul,
     .scale = vec_scale,

@@ -84,30 +84,46 @@ static void vec_dot_rows(const float *q, const float *base, size_t ld, size_t ro
         out[i] = vec_dot(q, base + i * ld, n);
 }
 
-/* q is the signed side, so its sum for the correction is taken once. */
-static void vec_dot_rows_i8(const int8_t *q, const int8_t *base, size_t ld, size_t rows, size_t n, int32_t *out)
+/* q is the signed side, so its sum for the correction is taken once for all rows. */
+static int32_t vec_code_sum(const int8_t *q, size_t whole)
+{
+    vi sum = vi_set(0);
+    for (size_t i = 0; LANE_BYTE_OFFSET && i < whole; i += 4 * LANES)
+        sum = vi_dot7(sum, vi_set(0x01010101), vi_load(q + i));
+    return LANE_BYTE_OFFSET * vi_sum(sum);
+}
+
+LANE_INLINE int32_t vec_row_i8(const int8_t *q, const int8_t *b, size_t whole, size_t n, int32_t sum)
 {
     const vi flip = vi_set((int32_t)0x80808080u);
-    const size_t whole = n / (4 * LANES) * (4 * LANES);
-    int32_t sum = 0;
-    for (size_t i = 0; i < whole; i++)
-        sum += q[i];
-    sum *= LANE_BYTE_OFFSET;
-    for (size_t r = 0; r < rows; r++) {
-        const int8_t *b = base + r * ld;
-        vi s = vi_set(0), t = vi_set(0);
-        size_t i = 0;
-        for (; i + 8 * LANES <= whole; i += 8 * LANES) {
-            s = vi_dot8(s, vi_xor(vi_load(b + i), flip), vi_load(q + i));
-            t = vi_dot8(t, vi_xor(vi_load(b + i + 4 * LANES), flip), vi_load(q + i + 4 * LANES));
-        }
-        for (; i < whole; i += 4 * LANES)
-            s = vi_dot8(s, vi_xor(vi_load(b + i), flip), vi_load(q + i));
-        int32_t dot = vi_sum(vi_add(s, t)) - sum;
-        for (; i < n; i++)
-            dot += (int32_t)q[i] * b[i];
-        out[r] = dot;
+    vi s = vi_set(0), t = vi_set(0);
+    size_t i = 0;
+    for (; i + 8 * LANES <= whole; i += 8 * LANES) {
+        s = vi_dot8(s, vi_xor(vi_load(b + i), flip), vi_load(q + i));
+        t = vi_dot8(t, vi_xor(vi_load(b + i + 4 * LANES), flip), vi_load(q + i + 4 * LANES));
     }
+    for (; i < whole; i += 4 * LANES)
+        s = vi_dot8(s, vi_xor(vi_load(b + i), flip), vi_load(q + i));
+    int32_t dot = vi_sum(vi_add(s, t)) - sum;
+    for (; i < n; i++)
+        dot += (int32_t)q[i] * b[i];
+    return dot;
+}
+
+static void vec_dot_rows_i8(const int8_t *q, const int8_t *base, size_t ld, size_t rows, size_t n, int32_t *out)
+{
+    const size_t whole = n / (4 * LANES) * (4 * LANES);
+    const int32_t sum = vec_code_sum(q, whole);
+    for (size_t r = 0; r < rows; r++)
+        out[r] = vec_row_i8(q, base + r * ld, whole, n, sum);
+}
+
+static void vec_dot_some_i8(const int8_t *q, const int8_t *base, size_t ld, const uint32_t *rows, size_t count, size_t n, int32_t *out)
+{
+    const size_t whole = n / (4 * LANES) * (4 * LANES);
+    const int32_t sum = vec_code_sum(q, whole);
+    for (size_t r = 0; r < count; r++)
+        out[r] = vec_row_i8(q, base + rows[r] * ld, whole, n, sum);
 }
 
 /* y[i] = EXPR of X(a) for each named input a. */

@@ -203,7 +203,12 @@ enum sooth_status aligned_search(struct store *s, const struct snapshot *v, cons
     enum sooth_status status = heap && aligner_init(&a, s, v, query, script) ? SOOTH_OK
                                                                              : err_nomem(err);
     if (status == SOOTH_OK) {
-        size_t n = scan(v, &a, s->embedder.centres != NULL, allow, wide, heap), kept = 0;
+        size_t n = 0, kept = 0;
+        bool centred = s->embedder.centres != NULL;
+        if (v->indexed)
+            status = nearby_search(s, v, METRIC_COSINE, a.query, centred, allow, wide, heap, &n, err);
+        else
+            n = scan(v, &a, centred, allow, wide, heap);
         for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
             double score;
             status = exact(s, v, &a, heap[i].slot, &score, err);

@@ -119,6 +119,11 @@ enum sooth_status store_set_tags(struct store *s, const char *doc, const struct 
                                  size_t n, struct sooth_error *err);
 /* SOOTH_ERR_NOTFOUND when there is none. */
 enum sooth_status store_forget(struct store *s, const char *doc, struct sooth_error *err);
+/* Brings the index files beside the database up to date, where they are worth it; tidy: even when
+ * little is new, and without a trace of what was forgotten. A failure leaves the store as it was. */
+enum sooth_status store_index_refresh(struct store *s, unsigned threads, bool tidy,
+                                      struct sooth_error *err);
+void store_index_from(struct store *s, size_t passages); /* tests: keep indexes from here on */
 enum sooth_status store_compact(struct store *s, uint64_t *before, uint64_t *after,
                                 struct sooth_error *err);
 enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, size_t *problems,
@@ -200,6 +205,7 @@ struct snapshot { /* of one generation of the store */
     uint32_t *length; /* [n] counted terms */
     double average;   /* mean of length */
     struct snapshot_doc *docs;
+    bool indexed;    /* vectors are found through the index file; the next three are NULL then */
     int8_t *code;    /* [n, dim], loaded by the first vector search; NULL before */
     float *scale;    /* [n] */
     float *norm;     /* [n]: length of the vector as its code has it */
@@ -218,7 +224,8 @@ struct scored {
     double score;
 };
 /* The best k of the slots whose allow byte is set (NULL = all), best first, ties by slot. Scores
- * are similarities: a scan over 8-bit codes picks a few hundred, their stored halves decide. */
+ * are similarities: a scan over 8-bit codes, or the index file, picks a few hundred, their stored
+ * halves decide. */
 enum sooth_status vector_search(struct store *s, const struct snapshot *v, enum metric m,
                                 const float *query, const unsigned char *allow, size_t k,
                                 struct scored *out, size_t *found, struct sooth_error *err);

@@ -179,6 +179,17 @@ static enum sooth_status load_vectors(struct store *s, struct snapshot *v, struc
     return status == SOOTH_OK && !align_prepare(v) ? err_nomem(err) : status;
 }
 
+/* Through the index file where there is a good one, else all codes in memory. */
+static enum sooth_status find_vectors(struct store *s, struct snapshot *v, struct sooth_error *err)
+{
+    v->dim = s->embedder.dim;
+    if (v->dim == 0 || !nearby_attach(s, v))
+        return load_vectors(s, v, err);
+    v->mean = mem_dup(s->nearby.index->set.mean, SCRIPTS * v->dim * sizeof *v->mean);
+    v->indexed = v->mean != NULL;
+    return v->indexed ? SOOTH_OK : err_nomem(err);
+}
+
 static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_ERR_NOMEM;
@@ -195,6 +206,7 @@ static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_err
     struct snapshot *v = &s->snapshot;
     if (!s->have_snapshot || v->generation != generation) {
         snapshot_release(v);
+        nearby_release(&s->nearby);
         s->have_snapshot = false;
         status = store_embedder_read(s, err);
         if (status == SOOTH_OK)
@@ -203,8 +215,8 @@ static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_err
             status = load_chunks(s, v, err);
         v->generation = generation;
     }
-    if (status == SOOTH_OK && vectors && !v->code)
-        status = load_vectors(s, v, err);
+    if (status == SOOTH_OK && vectors && !v->code && !v->indexed)
+        status = find_vectors(s, v, err);
     s->have_snapshot = status == SOOTH_OK;
     return status;
 }

@@ -169,6 +169,7 @@ enum sooth_status store_open(const char *dir, unsigned flags, struct store **out
         return status == SOOTH_OK ? err_nomem(err) : status;
     }
     s->read_only = flags & STORE_READ_ONLY;
+    s->exact_below = EXACT_BELOW;
     s->file = buf_take(&file);
     s->dir = mem_strdup(dir);
     status = s->dir && s->file ? open_db(s, flags, err) : err_nomem(err);
@@ -187,6 +188,7 @@ void store_close(struct store *s)
     if (!s)
         return;
     snapshot_release(&s->snapshot);
+    nearby_release(&s->nearby);
     for (int i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(s->statements[i]);
     sqlite3_close(s->db); /* the last one out folds the log into the database */
@@ -197,6 +199,12 @@ void store_close(struct store *s)
     mem_free(s->dir);
     mem_free(s->file);
     mem_free(s);
+}
+
+void store_index_from(struct store *s, size_t passages)
+{
+    s->exact_below = passages;
+    s->have_snapshot = false;
 }
 
 void store_set_busy(struct store *s, int milliseconds)
@@ -211,12 +219,12 @@ const char *store_path(const struct store *s)
 
 uint64_t store_bytes(const struct store *s)
 {
-    static const char *const tails[] = {"", "-wal"};
+    static const char *const names[] = {DB_NAME, DB_NAME "-wal", VECTORS_NAME};
     uint64_t sum = 0;
-    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct buf path = BUF_INIT;
         struct stat st;
-        if (buf_printf(&path, "%s%s", s->file, tails[i]) && stat(path.data, &st) == 0)
+        if (buf_printf(&path, "%s/%s", s->dir, names[i]) && stat(path.data, &st) == 0)
             sum += (uint64_t)st.st_size;
         buf_release(&path);
     }

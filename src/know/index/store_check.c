@@ -8,6 +8,7 @@
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
+#include "core/base/fsio.h"
 #include "core/base/utf8.h"
 #include "core/base/vec.h"
 #include "know/index/storedb.h"
@@ -188,6 +189,19 @@ static enum sooth_status check_document(struct checker *c, const struct listed *
     return status;
 }
 
+/* The files beside the database: a damaged one is never used, but a person may want to know. */
+static void check_files(struct checker *c)
+{
+    struct buf path = BUF_INIT;
+    struct vindex *x = NULL;
+    struct sooth_error why = {0};
+    if (buf_printf(&path, "%s/" VECTORS_NAME, c->s->dir) && file_exists(path.data) &&
+        vindex_open(path.data, &x, &why) != SOOTH_OK)
+        problem(c, "%s: it is not used, and made anew by the next add or compact", why.text);
+    vindex_free(x);
+    buf_release(&path);
+}
+
 enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, size_t *problems,
                               struct sooth_error *err)
 {
@@ -211,6 +225,8 @@ enum sooth_status store_check(struct store *s, sooth_line_fn *fn, void *user, si
         mem_free(docs.list.items[i].title);
     }
     vec_free(&docs.list);
+    if (status == SOOTH_OK)
+        check_files(&c);
     store_end(s, true, NULL);
     *problems = c.problems;
     return status;
@@ -227,6 +243,8 @@ enum sooth_status store_compact(struct store *s, uint64_t *before, uint64_t *aft
                        s->dir);
     uint64_t old = store_bytes(s);
     enum sooth_status status = sql_exec(s, "VACUUM", err);
+    if (status == SOOTH_OK)
+        status = store_index_refresh(s, 0, true, err);
     if (status == SOOTH_OK) {
         sqlite3_stmt *q = NULL;
         int code = sqlite3_prepare_v2(s->db, "PRAGMA wal_checkpoint(TRUNCATE)", -1, &q, NULL);

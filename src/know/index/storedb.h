@@ -4,6 +4,7 @@
 #define INDEX_STOREDB_H
 #include <sqlite3.h>
 #include "know/index/index.h"
+#include "know/index/nearby.h"
 
 /* One row a statement: name, SQL. */
 #define SQL_LIST                                                                                   \
@@ -70,6 +71,8 @@
     SQL(TERMS_GET, "SELECT terms FROM doc_terms WHERE doc=?")                                      \
     SQL(TERMS_DROP, "DELETE FROM doc_terms WHERE doc=?")
 
+#define VECTORS_NAME "vectors.index"
+
 enum sql_name {
 #define SQL(name, text) SQL_##name,
     SQL_LIST
@@ -88,6 +91,8 @@ struct store {
     float *centres; /* embedder.centres */
     struct snapshot snapshot;
     bool have_snapshot;
+    struct nearby nearby; /* of the snapshot, when it is `indexed` */
+    size_t exact_below;   /* passages; EXACT_BELOW but in tests */
     char *found; /* the strings store_find handed out last */
 };
 

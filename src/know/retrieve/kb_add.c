@@ -18,6 +18,7 @@
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
+#include "core/base/log.h"
 #include "know/retrieve/kbase.h"
 
 enum { QUEUE = 4, GROUP_FILES = 32, GROUP_PASSAGES = 128 };
@@ -348,6 +349,15 @@ static enum sooth_status options_check(const struct sooth_add_options *o, struct
     return err_hint(err, "with 'auto' or 'never' pages without text are reported");
 }
 
+/* The documents are in. Searches are right without these files, only slower, and the next writer
+ * tries again: so a failure is told and fails nothing. */
+static void refresh_indexes(struct sooth_kb *kb)
+{
+    struct sooth_error why = {0};
+    if (store_index_refresh(kb->store, kb->threads, false, &why) != SOOTH_OK)
+        log_write(LOG_WARN, "the index files were not brought up to date: %s", why.text);
+}
+
 enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n,
                                const struct sooth_add_options *options,
                                struct sooth_add_totals *totals, struct sooth_error *err)
@@ -384,6 +394,8 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
         status = code ? err_set(err, SOOTH_ERR_NOMEM, "cannot start a thread: %s", strerror(code))
                       : run_queue(&a, &r);
     }
+    if (status == SOOTH_OK)
+        refresh_indexes(kb);
     mem_free(r.items);
     map_release(&known.map);
     walk_release(&walk);
@@ -421,6 +433,8 @@ enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, cons
     enum sooth_status status = group_add(&a, &in);
     if (status == SOOTH_OK)
         status = group_flush(&a);
+    if (status == SOOTH_OK)
+        refresh_indexes(kb);
     a.totals->seconds = clock_seconds() - in.started;
     return status;
 }
