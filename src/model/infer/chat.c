@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/vec.h"
 #include "model/infer/handle.h"
+#include "model/infer/infer.h"
 
 enum { CHAT_MEMORY = 256 << 20 };
 
@@ -52,15 +53,14 @@ static struct json *chat_messages(struct arena *a, const struct sooth_message *m
 
 /* Renders into segments that live in a. jinja NULL: the model's own, or the plain one. */
 static enum sooth_status chat_render(const struct sooth_model *m, const char *jinja,
-                                     const struct sooth_message *messages, size_t n, bool prompt,
-                                     struct arena *a, struct token_segments *out,
+                                     const struct json *messages, const struct json *tools,
+                                     bool prompt, struct arena *a, struct token_segments *out,
                                      struct sooth_error *err)
 {
     struct template *parsed = NULL;
     const struct template *t = jinja ? NULL : m->template;
     struct template_options options = {.add_generation_prompt = prompt, .now = -1};
-    const struct json *list = chat_messages(a, messages, n);
-    enum sooth_status status = list ? SOOTH_OK : err_nomem(err);
+    enum sooth_status status = messages ? SOOTH_OK : err_nomem(err);
     if (m->tokenizer) {
         options.bos = token_bos_text(m->tokenizer);
         options.eos = token_eos_text(m->tokenizer);
@@ -75,9 +75,16 @@ static enum sooth_status chat_render(const struct sooth_model *m, const char *ji
         t = parsed;
     }
     if (status == SOOTH_OK)
-        status = template_render(t, list, NULL, &options, a, out, err);
+        status = template_render(t, messages, tools, &options, a, out, err);
     template_free(parsed);
     return status;
+}
+
+enum sooth_status infer_render(const struct sooth_model *m, const struct json *messages,
+                               const struct json *tools, bool prompt, struct arena *a,
+                               struct token_segments *out, struct sooth_error *err)
+{
+    return chat_render(m, NULL, messages, tools, prompt, a, out, err);
 }
 
 enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_message *messages,
@@ -88,7 +95,8 @@ enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_
     struct token_ids ids = {0};
     memset(out, 0, sizeof *out);
     arena_init(&arena, CHAT_MEMORY);
-    enum sooth_status status = chat_render(m, NULL, messages, n, true, &arena, &segments, err);
+    enum sooth_status status = chat_render(m, NULL, chat_messages(&arena, messages, n), NULL, true,
+                                           &arena, &segments, err);
     if (status == SOOTH_OK)
         status = token_encode(m->tokenizer, segments.items, segments.count, TOKEN_ADD_SPECIAL, &ids,
                               NULL, err);
@@ -117,7 +125,8 @@ enum sooth_status sooth_render(const struct sooth_model *m, const char *jinja,
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "a remote model does not show its template");
     arena_init(&arena, CHAT_MEMORY);
     enum sooth_status status =
-        chat_render(m, jinja, messages, n, add_generation_prompt, &arena, &segments, err);
+        chat_render(m, jinja, chat_messages(&arena, messages, n), NULL, add_generation_prompt,
+                    &arena, &segments, err);
     for (size_t i = 0; status == SOOTH_OK && i < segments.count; i++)
         buf_add(&text, segments.items[i].text, segments.items[i].len);
     buf_puts(&text, "");

@@ -19,7 +19,30 @@
 #include <stdint.h>
 #include "sooth/model.h"
 
+struct arch_model;
+struct arena;
 struct infer_batch;
+struct json;
+struct pool;
+struct tensor_file;
+struct token_segments;
+struct tokenizer;
+
+/* What an open local model is made of, for the floors above that train or change it. */
+struct infer_parts {
+    struct arch_model *arch; /* NULL for a remote model, and where only the vocabulary was opened */
+    const struct tokenizer *tokenizer;
+    const struct tensor_file *file;
+    struct pool *pool;
+    bool has_template; /* of its own; else infer_render uses the plain one */
+};
+struct infer_parts infer_parts(const struct sooth_model *model);
+/* A list of {role, content, ...} by the model's template, as typed segments in the arena: exactly
+ * what a chat with these messages would read. prompt: up to where the answer begins. tools may be
+ * NULL. */
+enum sooth_status infer_render(const struct sooth_model *model, const struct json *messages,
+                               const struct json *tools, bool prompt, struct arena *a,
+                               struct token_segments *out, struct sooth_error *err);
 
 /* context: tokens a slot may hold; 0 = as the model was opened. The model must be a local decoder.
  */

@@ -13,6 +13,7 @@
 #include "model/arch/arch.h"
 #include "model/file/file.h"
 #include "model/infer/handle.h"
+#include "model/infer/infer.h"
 #include "model/infer/remote.h"
 
 enum { OPEN_PATH = 4096 };
@@ -133,6 +134,11 @@ void sooth_model_close(struct sooth_model *m)
     arena_release(&m->arena);
     pthread_mutex_destroy(&m->lock);
     mem_free(m);
+}
+
+struct infer_parts infer_parts(const struct sooth_model *m)
+{
+    return (struct infer_parts){m->arch, m->tokenizer, m->file, m->pool, m->template != NULL};
 }
 
 const struct sooth_model_info *sooth_model_info(const struct sooth_model *m)
