@@ -1,6 +1,7 @@
 /* cmd_list.c: `sooth list [TABLE]`: the rows of the library's tables. */
 #include <string.h>
 #include "cli.h"
+#include "sooth/train.h"
 
 extern const struct verb_row verb_list;
 
@@ -34,6 +35,16 @@ static void list_table(const struct list_args *a, const char *table, struct buf 
             list_line(a, table, verb_at(i)->name, verb_at(i)->summary, line);
     for (size_t i = 0; (name = sooth_list(table, i, &note)); i++)
         list_line(a, table, name, note, line);
+    for (size_t i = 0; (name = sooth_train_list(table, i, &note)); i++)
+        list_line(a, table, name, note, line);
+}
+
+static const char *table_at(size_t i)
+{
+    size_t models = 0;
+    while (sooth_list_tables(models))
+        models++;
+    return i == 0 ? "verb" : i <= models ? sooth_list_tables(i - 1) : sooth_train_list_tables(i - 1 - models);
 }
 
 static int list_run(void *p)
@@ -42,7 +53,7 @@ static int list_run(void *p)
     struct buf line = BUF_INIT;
     const char *name;
     size_t given = a->common.rest.count, shown = 0;
-    for (size_t i = 0; (name = i == 0 ? "verb" : sooth_list_tables(i - 1)); i++) {
+    for (size_t i = 0; (name = table_at(i)); i++) {
         bool wanted = given == 0;
         for (size_t j = 0; j < given; j++) /* "methods" means "method" */
             wanted |= strncmp(a->common.rest.items[j], name, strlen(name)) == 0;

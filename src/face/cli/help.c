@@ -2,7 +2,7 @@
 #include <string.h>
 #include "cli.h"
 
-static const char *const groups[] = { "knowledge", "models", "measuring", "help" };
+static const char *const groups[] = { "knowledge", "models", "learning", "measuring", "help" };
 
 void help_overview(FILE *out)
 {

@@ -183,10 +183,11 @@ enum sooth_status checkpoint_save(const char *out, const struct learner *l, cons
                                   checkpoint_extra *extra, void *user, size_t keep, struct sooth_error *err)
 {
     char temp[PATH_MOST], path[PATH_MOST], state[PATH_MOST];
-    if (snprintf(temp, sizeof temp, "%s/.checkpoint-%" PRIu64, out, s->step) >= PATH_MOST - 32)
+    if (snprintf(temp, sizeof temp, "%s/.checkpoint-%" PRIu64, out, s->step) >= PATH_MOST)
         return err_set(err, SOOTH_ERR_ARG, "the path '%.100s...' is too long", out);
     snprintf(path, sizeof path, "%s/checkpoint-%" PRIu64, out, s->step);
-    snprintf(state, sizeof state, "%s/state.safetensors", temp);
+    if (snprintf(state, sizeof state, "%s/state.safetensors", temp) >= PATH_MOST)
+        return err_set(err, SOOTH_ERR_ARG, "the path '%.100s...' is too long", out);
     each(out, true, prune_add, &(struct prune){0});
     if (file_is_dir(path)) /* the same steps lead to the same state */
         return SOOTH_OK;

@@ -2,6 +2,7 @@
 #ifndef TRAIN_TRAINLOG_H
 #define TRAIN_TRAINLOG_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "sooth/error.h"
 
