@@ -82,9 +82,9 @@ void learner_free(struct learner *l)
     mem_free(l);
 }
 
-void learner_batch(const struct learner *l, struct batch *b)
+void learner_batch(const struct learner *l, struct minibatch *b)
 {
-    batch_init(b, adapt_rows(l->adapt), (uint32_t)l->wear.prefix_rows, adapt_start(l->adapt));
+    minibatch_init(b, adapt_rows(l->adapt), (uint32_t)l->wear.prefix_rows, adapt_start(l->adapt));
 }
 
 void learner_clear(struct learner *l)
@@ -92,10 +92,10 @@ void learner_clear(struct learner *l)
     grads_clear(l->grads);
 }
 
-enum sooth_status learner_nll(struct learner *l, const struct batch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err)
+enum sooth_status learner_nll(struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err)
 {
     struct run *r = train ? l->run : l->eval;
-    struct rows rows = batch_rows(b);
+    struct rows rows = minibatch_rows(b);
     *loss = 0;
     if (!b->trained)
         return SOOTH_OK;

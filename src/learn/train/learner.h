@@ -11,7 +11,7 @@
 #ifndef TRAIN_LEARNER_H
 #define TRAIN_LEARNER_H
 #include "core/tensor/tensor.h"
-#include "learn/train/batch.h"
+#include "learn/train/minibatch.h"
 #include "learn/train/optimizer.h"
 #include "model/adapt/adapt.h"
 
@@ -41,12 +41,12 @@ enum sooth_status learner_new(const struct arch_model *model, struct adapt *adap
                               struct learner **out, struct sooth_error *err);
 void learner_free(struct learner *l);
 /* A batch laid out as the adapt wants it. */
-void learner_batch(const struct learner *l, struct batch *b);
+void learner_batch(const struct learner *l, struct minibatch *b);
 void learner_clear(struct learner *l);
 
 /* Mean-free negative log-likelihood: Σ −weight · log p over the batch's trained targets; with `train` its gradient is added.
  * draw: of dropout, 0 none. */
-enum sooth_status learner_nll(struct learner *l, const struct batch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err);
+enum sooth_status learner_nll(struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err);
 
 /* Length of the gradient; the step is taken only when it is finite (*taken). */
 enum sooth_status learner_step(struct learner *l, double rate, double *norm, bool *taken, struct sooth_error *err);

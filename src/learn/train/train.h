@@ -2,17 +2,17 @@
  *
  *     sample.h      rows of data, whatever their keys
  *     example.h     token ids with a mask of what is trained
- *     batch.h       rows of a forward; the order of a run
+ *     minibatch.h       rows of a forward; the order of a run
  *     optimizer.h   optimizers and schedules
  *     learner.h     an adapt with gradients, optimizer and runs
  *     checkpoint.h  the state of a run on disk
- *     fit.h         the loop with any loss */
+ *     loop.h         the loop with any loss */
 #ifndef TRAIN_TRAIN_H
 #define TRAIN_TRAIN_H
-#include "learn/train/batch.h"
+#include "learn/train/minibatch.h"
 #include "learn/train/checkpoint.h"
 #include "learn/train/example.h"
-#include "learn/train/fit.h"
+#include "learn/train/loop.h"
 #include "learn/train/learner.h"
 #include "learn/train/optimizer.h"
 #include "learn/train/sample.h"

@@ -28,7 +28,7 @@ struct tune {
     struct units units;
     struct adapt *adapt;
     struct learner *learner;
-    struct fit_options fit;
+    struct loop_options fit;
     struct buf facts;
     struct sooth_train_plan plan;
     double started;
@@ -85,7 +85,7 @@ static enum sooth_status settings(struct tune *t, struct sooth_error *err)
     t->how = (struct example_options){.on = (enum train_on)a, .layout = (enum layout)b, .most = seq < context ? seq : context, .pivot = o->pivot, .topic = o->topic};
     if (t->how.most < 2)
         return err_set(err, SOOTH_ERR_ARG, "an example needs at least 2 tokens");
-    fit_options_init(&t->fit);
+    loop_options_init(&t->fit);
     t->fit.epochs = o->epochs > 0 ? o->epochs : 1;
     t->fit.steps = o->steps;
     t->fit.rate = o->rate > 0 ? o->rate : rate_of(o->method ? o->method : "lora");
@@ -217,11 +217,11 @@ static struct sooth_train_row preview_row(struct arena *a, const struct tokenize
  * what the run will take, and how long it takes foretells the run. */
 static enum sooth_status probe(struct tune *t, struct sooth_error *err)
 {
-    struct batch b = {0};
+    struct minibatch b = {0};
     struct rusage use;
     double loss, norm, start = clock_seconds(), step_seconds, eval_seconds;
     bool taken;
-    enum sooth_status status = fit_largest(t->learner, &t->train, &t->units, &t->fit, &b, err);
+    enum sooth_status status = loop_largest(t->learner, &t->train, &t->units, &t->fit, &b, err);
     learner_clear(t->learner);
     if (!status)
         status = learner_nll(t->learner, &b, true, 1, &loss, err);
@@ -236,7 +236,7 @@ static enum sooth_status probe(struct tune *t, struct sooth_error *err)
     t->plan.seconds = (double)t->train.tokens * share * step_seconds / rows + (double)t->valid.tokens * evals * eval_seconds / rows;
     getrusage(RUSAGE_SELF, &use);
     t->plan.memory_bytes = (uint64_t)use.ru_maxrss * 1024;
-    batch_release(&b);
+    minibatch_release(&b);
     return status;
 }
 
@@ -251,7 +251,7 @@ static enum sooth_status plan(struct tune *t, bool *go, struct sooth_error *err)
         .trained_parameters = adapt_parameters(t->adapt), .trained_matrices = adapt_trained(t->adapt), .rows = t->train.rows, .examples = t->train.list.count,
         .units = units_count(&t->units), .trained_tokens = t->train.trained, .masked_tokens = t->train.tokens - t->train.trained, .cut = t->train.cut,
         .cut_answers = t->train.cut_answers, .dropped = t->train.dropped, .split = t->train.split, .valid_rows = t->valid.rows, .valid_tokens = t->valid.trained,
-        .steps = fit_total(&t->fit, units_count(&t->units)), .rate = t->fit.rate};
+        .steps = loop_total(&t->fit, units_count(&t->units)), .rate = t->fit.rate};
     size_t a_step = t->fit.batch * t->fit.accumulate;
     t->plan.steps_an_epoch = (t->plan.units + a_step - 1) / a_step;
     t->fit.warmup = t->o->warmup < 1 ? (uint64_t)(t->o->warmup * (double)t->plan.steps) : (uint64_t)t->o->warmup;
@@ -275,7 +275,7 @@ static enum sooth_status plan(struct tune *t, bool *go, struct sooth_error *err)
 
 /* ---- run ---- */
 
-static bool told(void *user, const struct fit_step *s)
+static bool told(void *user, const struct loop_step *s)
 {
     struct tune *t = user;
     struct sooth_train_step step = {.step = s->step, .total = s->total, .epoch = s->epoch, .loss = s->loss, .grad_norm = s->grad_norm, .rate = s->rate,
@@ -285,10 +285,10 @@ static bool told(void *user, const struct fit_step *s)
 
 static enum sooth_status fit(struct tune *t, struct sooth_train_result *out, struct sooth_error *err)
 {
-    struct fit_result r;
+    struct loop_result r;
     t->fit.told = told;
     t->fit.user = t;
-    enum sooth_status status = fit_run(t->learner, &t->train, &t->units, &t->valid, &t->fit, &r, err);
+    enum sooth_status status = loop_run(t->learner, &t->train, &t->units, &t->valid, &t->fit, &r, err);
     if (status)
         return status;
     out->step = r.step;
@@ -298,9 +298,9 @@ static enum sooth_status fit(struct tune *t, struct sooth_train_result *out, str
     out->loss = r.loss;
     out->eval_before = r.eval_before;
     out->eval_after = r.eval_after;
-    out->stopped = r.end == FIT_STOPPED;
+    out->stopped = r.end == LOOP_STOPPED;
     if (t->test.list.count && !out->stopped)
-        status = fit_evaluate(t->learner, &t->test, t->fit.batch, NULL, NULL, &out->test_loss, err);
+        status = loop_evaluate(t->learner, &t->test, t->fit.batch, NULL, NULL, &out->test_loss, err);
     return status;
 }
 

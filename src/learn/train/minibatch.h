@@ -1,4 +1,4 @@
-/* batch.h: examples laid end to end as the rows of one forward, and the order in which a run visits them.
+/* minibatch.h: examples laid end to end as the rows of one forward, and the order in which a run visits them.
  *
  *     token   v v <s> user Hi </s> assistant Hello !      v v <s> user ...      v: placeholders of a soft prompt
  *     pos     0 1  2   3   4   5      6        7   8      0 1  2   3            restart with every example
@@ -7,13 +7,13 @@
  *
  * There is no padding, so examples of any lengths share a forward and nothing is computed for nothing; attention is
  * block-diagonal because a sequence sees only itself. */
-#ifndef TRAIN_BATCH_H
-#define TRAIN_BATCH_H
+#ifndef TRAIN_MINIBATCH_H
+#define TRAIN_MINIBATCH_H
 #include "core/base/vec.h"
 #include "core/tensor/tensor.h"
 #include "learn/train/example.h"
 
-struct batch {
+struct minibatch {
     VEC(int32_t) token;
     VEC(int32_t) target;
     VEC(uint32_t) pos;
@@ -24,12 +24,12 @@ struct batch {
     size_t places;          /* placeholder rows before each sequence */
     uint32_t first, start;  /* positions of the first placeholder and of the text */
 };
-void batch_init(struct batch *b, size_t places, uint32_t first, uint32_t start);
-void batch_release(struct batch *b);
-void batch_clear(struct batch *b);
+void minibatch_init(struct minibatch *b, size_t places, uint32_t first, uint32_t start);
+void minibatch_release(struct minibatch *b);
+void minibatch_clear(struct minibatch *b);
 /* Rows up to the last trained target; weight for each trained target. False when memory is out. */
-bool batch_add(struct batch *b, const struct example *x, float weight);
-struct rows batch_rows(const struct batch *b); /* borrowed */
+bool minibatch_add(struct minibatch *b, const struct example *x, float weight);
+struct rows minibatch_rows(const struct minibatch *b); /* borrowed */
 
 /* ---- order ---- */
 

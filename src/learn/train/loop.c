@@ -1,5 +1,5 @@
-/* fit.c: see fit.h. */
-#include "learn/train/fit.h"
+/* loop.c: see loop.h. */
+#include "learn/train/loop.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,63 +9,63 @@
 
 enum { BAD_MOST = 10, OUTLIER_LEAST = 16 };
 
-struct fit {
+struct loop {
     struct learner *l;
     const struct examples *train, *valid;
     struct units *units;
-    const struct fit_options *o;
+    const struct loop_options *o;
     struct train_state state;
     struct trainlog log;
-    struct batch batch;
-    struct fit_result *result;
+    struct minibatch batch;
+    struct loop_result *result;
     uint64_t total, per_epoch;
 };
 
-void fit_options_init(struct fit_options *o)
+void loop_options_init(struct loop_options *o)
 {
-    *o = (struct fit_options){.epochs = 1, .rate = 1e-4, .schedule = schedule_row_find("cosine"), .batch = 4, .accumulate = 1, .keep = 3};
+    *o = (struct loop_options){.epochs = 1, .rate = 1e-4, .schedule = schedule_row_find("cosine"), .batch = 4, .accumulate = 1, .keep = 3};
 }
 
-static uint64_t steps_an_epoch(const struct fit_options *o, size_t units)
+static uint64_t steps_an_epoch(const struct loop_options *o, size_t units)
 {
     size_t step = o->batch * o->accumulate;
     return (units + step - 1) / step;
 }
 
-uint64_t fit_total(const struct fit_options *o, size_t units)
+uint64_t loop_total(const struct loop_options *o, size_t units)
 {
     return o->steps ? o->steps : (uint64_t)ceil(o->epochs * (double)steps_an_epoch(o, units));
 }
 
-static enum sooth_status plain_loss(void *user, struct learner *l, const struct batch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err)
+static enum sooth_status plain_loss(void *user, struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err)
 {
     return learner_nll(l, b, train, draw, loss, err);
 }
 
-static fit_loss *loss_of(const struct fit_options *o)
+static loop_loss *loss_of(const struct loop_options *o)
 {
     return o->loss ? o->loss : plain_loss;
 }
 
-enum sooth_status fit_evaluate(struct learner *l, const struct examples *e, size_t batch, fit_loss *loss, void *user, double *mean, struct sooth_error *err)
+enum sooth_status loop_evaluate(struct learner *l, const struct examples *e, size_t batch, loop_loss *loss, void *user, double *mean, struct sooth_error *err)
 {
-    struct batch b;
+    struct minibatch b;
     enum sooth_status status = SOOTH_OK;
     double sum = 0;
     size_t count = 0;
     learner_batch(l, &b);
     for (size_t i = 0; i < e->list.count && !status; i += batch) {
         double part = 0;
-        batch_clear(&b);
+        minibatch_clear(&b);
         for (size_t j = i; j < i + batch && j < e->list.count && !status; j++)
-            if (!batch_add(&b, &e->list.items[j], 1))
+            if (!minibatch_add(&b, &e->list.items[j], 1))
                 status = err_nomem(err);
         if (!status)
             status = (loss ? loss : plain_loss)(user, l, &b, false, 0, &part, err);
         sum += part;
         count += b.trained;
     }
-    batch_release(&b);
+    minibatch_release(&b);
     *mean = count ? sum / (double)count : NAN;
     return status;
 }
@@ -73,14 +73,14 @@ enum sooth_status fit_evaluate(struct learner *l, const struct examples *e, size
 /* ---- a step ---- */
 
 /* Units [first, first + n) of the epoch that hold this step's micro-batch m. */
-static size_t micro(const struct fit *f, uint64_t step, size_t m, size_t *first)
+static size_t micro(const struct loop *f, uint64_t step, size_t m, size_t *first)
 {
     size_t at = (size_t)(step % f->per_epoch) * f->o->batch * f->o->accumulate + m * f->o->batch, all = units_count(f->units);
     *first = at;
     return at >= all ? 0 : all - at < f->o->batch ? all - at : f->o->batch;
 }
 
-static size_t unit_trained(const struct fit *f, size_t unit)
+static size_t unit_trained(const struct loop *f, size_t unit)
 {
     size_t n = 0;
     for (size_t i = f->units->first.items[unit]; i < f->units->first.items[unit + 1]; i++)
@@ -88,7 +88,7 @@ static size_t unit_trained(const struct fit *f, size_t unit)
     return n;
 }
 
-static size_t step_trained(const struct fit *f, uint64_t step)
+static size_t step_trained(const struct loop *f, uint64_t step)
 {
     size_t n = 0, first;
     for (size_t m = 0; m < f->o->accumulate; m++)
@@ -97,20 +97,20 @@ static size_t step_trained(const struct fit *f, uint64_t step)
     return n;
 }
 
-static bool micro_batch(struct fit *f, uint64_t step, size_t m, float weight)
+static bool micro_batch(struct loop *f, uint64_t step, size_t m, float weight)
 {
     size_t first, count = micro(f, step, m, &first);
-    batch_clear(&f->batch);
+    minibatch_clear(&f->batch);
     for (size_t i = 0; i < count; i++) {
         size_t unit = units_at(f->units, step / f->per_epoch, first + i);
         for (size_t j = f->units->first.items[unit]; j < f->units->first.items[unit + 1]; j++)
-            if (!batch_add(&f->batch, &f->train->list.items[f->units->member.items[j]], weight))
+            if (!minibatch_add(&f->batch, &f->train->list.items[f->units->member.items[j]], weight))
                 return false;
     }
     return true;
 }
 
-static bool is_outlier(const struct fit *f, double loss)
+static bool is_outlier(const struct loop *f, double loss)
 {
     uint64_t n = f->state.n_losses < CHECKPOINT_LOSSES ? f->state.n_losses : CHECKPOINT_LOSSES;
     double sum = 0, squares = 0;
@@ -124,7 +124,7 @@ static bool is_outlier(const struct fit *f, double loss)
     return deviation > 0 && loss > mean + f->o->outlier * deviation;
 }
 
-static enum sooth_status step_take(struct fit *f, struct trainlog_line *line, struct sooth_error *err)
+static enum sooth_status step_take(struct loop *f, struct trainlog_line *line, struct sooth_error *err)
 {
     uint64_t step = f->state.step;
     size_t trained = step_trained(f, step);
@@ -166,7 +166,7 @@ static enum sooth_status step_take(struct fit *f, struct trainlog_line *line, st
 
 /* ---- the run ---- */
 
-static enum sooth_status save(struct fit *f, struct sooth_error *err)
+static enum sooth_status save(struct loop *f, struct sooth_error *err)
 {
     if (!f->o->out)
         return SOOTH_OK;
@@ -174,19 +174,19 @@ static enum sooth_status save(struct fit *f, struct sooth_error *err)
     return checkpoint_save(f->o->out, f->l, &f->state, f->o->facts ? f->o->facts : "", f->o->extra, f->o->user, f->o->keep, err);
 }
 
-static enum sooth_status evaluate(struct fit *f, double *out, struct sooth_error *err)
+static enum sooth_status evaluate(struct loop *f, double *out, struct sooth_error *err)
 {
     *out = NAN;
     if (!f->valid || !f->valid->list.count)
         return SOOTH_OK;
-    enum sooth_status status = fit_evaluate(f->l, f->valid, f->o->batch, f->o->loss, f->o->user, out, err);
+    enum sooth_status status = loop_evaluate(f->l, f->valid, f->o->batch, f->o->loss, f->o->user, out, err);
     f->state.waited = *out < f->state.best ? 0 : f->state.waited + 1;
     f->state.best = *out < f->state.best ? *out : f->state.best;
     f->result->eval_after = *out;
     return status;
 }
 
-static enum sooth_status log_line(struct fit *f, struct trainlog_line *line, struct sooth_error *err)
+static enum sooth_status log_line(struct loop *f, struct trainlog_line *line, struct sooth_error *err)
 {
     line->step = f->state.step;
     line->tokens = f->state.tokens;
@@ -194,15 +194,15 @@ static enum sooth_status log_line(struct fit *f, struct trainlog_line *line, str
     return f->o->out ? trainlog_add(&f->log, line, err) : SOOTH_OK;
 }
 
-static bool tell(struct fit *f, const struct trainlog_line *line, bool saved)
+static bool tell(struct loop *f, const struct trainlog_line *line, bool saved)
 {
-    struct fit_step s = {.step = line->step, .total = f->total, .epoch = line->epoch, .loss = line->loss, .grad_norm = line->grad_norm, .rate = line->rate,
+    struct loop_step s = {.step = line->step, .total = f->total, .epoch = line->epoch, .loss = line->loss, .grad_norm = line->grad_norm, .rate = line->rate,
                          .eval_loss = line->eval_loss, .tokens = line->tokens, .skipped = line->skipped, .saved = saved};
     return !f->o->told || f->o->told(f->o->user, &s);
 }
 
 /* Before the first step: what the model can do untrained. */
-static enum sooth_status begin(struct fit *f, struct sooth_error *err)
+static enum sooth_status begin(struct loop *f, struct sooth_error *err)
 {
     struct trainlog_line line = {.loss = NAN, .grad_norm = NAN, .rate = NAN};
     enum sooth_status status = evaluate(f, &line.eval_loss, err);
@@ -211,7 +211,7 @@ static enum sooth_status begin(struct fit *f, struct sooth_error *err)
     if (!status && !isnan(line.eval_loss))
         status = log_line(f, &line, err);
     if (!status && !isnan(line.eval_loss) && !tell(f, &line, false))
-        f->result->end = FIT_STOPPED;
+        f->result->end = LOOP_STOPPED;
     return status;
 }
 
@@ -220,10 +220,10 @@ static bool due(uint64_t every, uint64_t step, uint64_t total)
     return step == total || (every && step % every == 0);
 }
 
-static enum sooth_status steps(struct fit *f, struct sooth_error *err)
+static enum sooth_status steps(struct loop *f, struct sooth_error *err)
 {
     enum sooth_status status = SOOTH_OK;
-    while (!status && f->state.step < f->total && f->result->end == FIT_DONE) {
+    while (!status && f->state.step < f->total && f->result->end == LOOP_DONE) {
         struct trainlog_line line = {.eval_loss = NAN};
         status = step_take(f, &line, err);
         f->result->loss = line.loss;
@@ -235,16 +235,16 @@ static enum sooth_status steps(struct fit *f, struct sooth_error *err)
         if (!status && saved)
             status = save(f, err);
         if (!status && !tell(f, &line, saved))
-            f->result->end = FIT_STOPPED;
+            f->result->end = LOOP_STOPPED;
         if (f->o->patience && f->state.waited >= f->o->patience)
-            f->result->end = FIT_PATIENCE;
-        if (!status && f->result->end != FIT_DONE && !saved)
+            f->result->end = LOOP_PATIENCE;
+        if (!status && f->result->end != LOOP_DONE && !saved)
             status = save(f, err);
     }
     return status;
 }
 
-static enum sooth_status resume(struct fit *f, struct sooth_error *err)
+static enum sooth_status resume(struct loop *f, struct sooth_error *err)
 {
     uint64_t step;
     char path[4096];
@@ -265,15 +265,15 @@ static enum sooth_status resume(struct fit *f, struct sooth_error *err)
     return status;
 }
 
-enum sooth_status fit_run(struct learner *l, const struct examples *train, struct units *units, const struct examples *valid,
-                          const struct fit_options *o, struct fit_result *out, struct sooth_error *err)
+enum sooth_status loop_run(struct learner *l, const struct examples *train, struct units *units, const struct examples *valid,
+                          const struct loop_options *o, struct loop_result *out, struct sooth_error *err)
 {
-    struct fit f = {.l = l, .train = train, .valid = valid, .units = units, .o = o, .log = {-1, -1}, .result = out};
-    *out = (struct fit_result){.loss = NAN, .eval_before = NAN, .eval_after = NAN};
+    struct loop f = {.l = l, .train = train, .valid = valid, .units = units, .o = o, .log = {-1, -1}, .result = out};
+    *out = (struct loop_result){.loss = NAN, .eval_before = NAN, .eval_after = NAN};
     if (!o->batch || !o->accumulate || !units_count(units))
         return err_set(err, SOOTH_ERR_ARG, "a step needs at least one row");
     f.per_epoch = steps_an_epoch(o, units_count(units));
-    f.total = fit_total(o, units_count(units));
+    f.total = loop_total(o, units_count(units));
     f.state.best = INFINITY;
     learner_batch(l, &f.batch);
     enum sooth_status status = resume(&f, err);
@@ -286,14 +286,14 @@ enum sooth_status fit_run(struct learner *l, const struct examples *train, struc
     out->step = f.state.step;
     out->total = f.total;
     trainlog_close(&f.log);
-    batch_release(&f.batch);
+    minibatch_release(&f.batch);
     return status;
 }
 
-enum sooth_status fit_largest(struct learner *l, const struct examples *train, struct units *units, const struct fit_options *o, struct batch *b, struct sooth_error *err)
+enum sooth_status loop_largest(struct learner *l, const struct examples *train, struct units *units, const struct loop_options *o, struct minibatch *b, struct sooth_error *err)
 {
-    struct fit f = {.l = l, .train = train, .units = units, .o = o};
-    uint64_t total = fit_total(o, units_count(units)), best = 0, most = 0;
+    struct loop f = {.l = l, .train = train, .units = units, .o = o};
+    uint64_t total = loop_total(o, units_count(units)), best = 0, most = 0;
     size_t best_m = 0;
     f.per_epoch = steps_an_epoch(o, units_count(units));
     learner_batch(l, &f.batch);

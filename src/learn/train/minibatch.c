@@ -1,12 +1,12 @@
-/* batch.c: rows of a forward from examples; bins; the order of an epoch.
+/* minibatch.c: rows of a forward from examples; bins; the order of an epoch.
  *
  * Bins are filled first-fit over the examples in a seeded order, with at most OPEN bins open, so that packing is linear in the
  * number of examples; they stay the same for all epochs, and only their order changes. */
-#include "learn/train/batch.h"
+#include "learn/train/minibatch.h"
 #include <string.h>
 #include "core/base/rng.h"
 
-void batch_init(struct batch *b, size_t places, uint32_t first, uint32_t start)
+void minibatch_init(struct minibatch *b, size_t places, uint32_t first, uint32_t start)
 {
     memset(b, 0, sizeof *b);
     b->places = places;
@@ -14,7 +14,7 @@ void batch_init(struct batch *b, size_t places, uint32_t first, uint32_t start)
     b->start = start;
 }
 
-void batch_release(struct batch *b)
+void minibatch_release(struct minibatch *b)
 {
     vec_free(&b->token);
     vec_free(&b->target);
@@ -24,13 +24,13 @@ void batch_release(struct batch *b)
     vec_free(&b->weight);
 }
 
-void batch_clear(struct batch *b)
+void minibatch_clear(struct minibatch *b)
 {
     b->token.count = b->target.count = b->pos.count = b->seq.count = b->want.count = b->weight.count = 0;
     b->sequences = b->trained = 0;
 }
 
-static bool row_add(struct batch *b, int32_t token, int32_t target, uint32_t pos)
+static bool row_add(struct minibatch *b, int32_t token, int32_t target, uint32_t pos)
 {
     bool ok = vec_push(&b->token, token);
     ok &= vec_push(&b->target, target);
@@ -40,7 +40,7 @@ static bool row_add(struct batch *b, int32_t token, int32_t target, uint32_t pos
     return ok;
 }
 
-bool batch_add(struct batch *b, const struct example *x, float weight)
+bool minibatch_add(struct minibatch *b, const struct example *x, float weight)
 {
     size_t last = 0;
     bool ok = true;
@@ -62,7 +62,7 @@ bool batch_add(struct batch *b, const struct example *x, float weight)
     return ok;
 }
 
-struct rows batch_rows(const struct batch *b)
+struct rows minibatch_rows(const struct minibatch *b)
 {
     return (struct rows){.n = b->token.count, .token = b->token.items, .pos = b->pos.items, .seq = b->seq.items, .want = b->want.items, .target = b->target.items};
 }
