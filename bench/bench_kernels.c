@@ -16,6 +16,7 @@
 #include "core/kernel/kernel.h"
 #include "core/quant/quant.h"
 
+enum { LANES = 16 };
 static double seconds_each = 0.4;
 static const char *only;
 static struct pool *pools[2];
@@ -48,6 +49,32 @@ static bool wanted(const char *name) { return !only || strstr(name, only); }
 PEAK_LOOP(peak_f32, "vfmadd231ps", "zmm", 32)
 PEAK_LOOP(peak_f32_256, "vfmadd231ps", "ymm", 16)
 PEAK_LOOP(peak_i8, "vpdpbusd", "zmm", 128)
+PEAK_LOOP(peak_bf16, "vdpbf16ps", "zmm", 64)
+
+/* Four independent tile products; nothing is loaded. */
+static double peak_tiles(void)
+{
+    _Alignas(64) uint8_t config[64] = { [0] = 1 };
+    double best = 0;
+    for (int i = 0; i < 8; i++) {
+        config[16 + 2 * i] = 64;
+        config[48 + i] = 16;
+    }
+    for (int k = 0; k < 400; k++) {
+        long n = 2000;
+        const double t0 = clock_seconds();
+        __asm__ volatile("ldtilecfg %1\n1:\n"
+                         "tdpbf16ps %%tmm6,%%tmm4,%%tmm0\ntdpbf16ps %%tmm7,%%tmm4,%%tmm1\n"
+                         "tdpbf16ps %%tmm6,%%tmm5,%%tmm2\ntdpbf16ps %%tmm7,%%tmm5,%%tmm3\n"
+                         "dec %0\njnz 1b\ntilerelease\n"
+                         : "+r"(n)
+                         : "m"(config)
+                         : "cc");
+        const double rate = 4.0 * 2000 * 16384 / (clock_seconds() - t0);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
 #endif
 
 struct stream { const float *p; float out[64]; size_t n; };
@@ -75,18 +102,20 @@ static double peak_read(struct pool *pool)
     return best;
 }
 
-static double read_peak[2], f32_peak = 1, i8_peak = 1;
+static double read_peak[2], f32_peak = 1, i8_peak = 1, bf16_peak = 1, tile_peak;
 static void peaks(void)
 {
 #if defined(__x86_64__)
     const struct cpu *c = cpu_get();
     f32_peak = c->level == CPU_AVX512 ? peak_f32() : c->level == CPU_AVX2 ? peak_f32_256() : 1;
     i8_peak = c->vnni ? peak_i8() : 4 * f32_peak;
+    bf16_peak = c->level == CPU_AVX512 && c->bf16 ? peak_bf16() : f32_peak;
+    tile_peak = c->amx_bf16 ? peak_tiles() : 0;
 #endif
     for (int t = 0; t < 2; t++)
         read_peak[t] = peak_read(pools[t]);
-    printf("kernels %s; one core: f32 %.0f GFLOP/s, int8 %.0f GOP/s; memory read %.1f / %.1f GB/s on 1 / 2 threads\n",
-           kernel_get()->name, f32_peak / 1e9, i8_peak / 1e9, read_peak[0] / 1e9, read_peak[1] / 1e9);
+    printf("kernels %s; one core: f32 %.0f, bf16 %.0f, bf16 tiles %.0f GFLOP/s, int8 %.0f GOP/s; memory read %.1f / %.1f GB/s on 1 / 2 threads\n",
+           kernel_get()->name, f32_peak / 1e9, bf16_peak / 1e9, tile_peak / 1e9, i8_peak / 1e9, read_peak[0] / 1e9, read_peak[1] / 1e9);
 }
 
 /* ---- timing: the least of the times that fit ---- */
@@ -155,7 +184,7 @@ static void model_step(void *ctx)
         struct qmat_job jobs[4];
         size_t k = 0, at = 0;
         for (; i + k < count && m->group[i + k] == m->group[i]; k++) {
-            jobs[k] = (struct qmat_job){ &m->w[i + k], m->y + at, m->w[i + k].rows, NULL };
+            jobs[k] = (struct qmat_job){ &m->w[i + k], m->y + at, m->w[i + k].rows, NULL, false };
             at += m->n * m->w[i + k].rows;
         }
         qmat_mul(pools[m->threads - 1], jobs, k, m->x, m->w[i].cols, m->n, m->scratch);
@@ -194,9 +223,15 @@ static void bench_model(const char *name, size_t layers, const struct shape *lay
     m.group = group;
     m.count = count;
     const size_t most = 512;
+    size_t most_scratch = 64;
     m.x = mem_array(most * (size_t)peak_cols, 4);
     m.y = mem_array(most * (size_t)peak_rows + head.rows, 4);
-    m.scratch = mem_aligned(64, qmat_scratch(most, (size_t)peak_cols));
+    for (size_t i = 0; i < per; i++) {
+        const struct qmat_job job = { .w = &m.w[i] };
+        const size_t need = qmat_scratch(&job, 1, most);
+        most_scratch = need > most_scratch ? need : most_scratch;
+    }
+    m.scratch = mem_aligned(64, most_scratch);
     struct rng r;
     rng_seed(&r, 1);
     for (size_t i = 0; i < most * (size_t)peak_cols; i++)
@@ -235,7 +270,8 @@ static void bench_product(const char *type, enum qmat_compute compute, bool pack
     struct model m = { .w = &w, .count = 1, .group = group, .n = n };
     m.x = mem_array(n * cols, 4);
     m.y = mem_array(n * rows, 4);
-    m.scratch = mem_aligned(64, qmat_scratch(n, cols));
+    const struct qmat_job job = { .w = &w };
+    m.scratch = mem_aligned(64, qmat_scratch(&job, 1, n));
     struct rng r;
     rng_seed(&r, 1);
     for (size_t i = 0; i < n * cols; i++)
@@ -250,6 +286,43 @@ static void bench_product(const char *type, enum qmat_compute compute, bool pack
     mem_free(m.x);
     mem_free(m.y);
     mem_free(m.scratch);
+}
+
+/* ---- the plain product of every level ---- */
+
+struct plain {
+    const struct kernel *k;
+    size_t m, n, d;
+    float *a, *b, *c;
+    uint16_t *rows, *panels;
+};
+static void plain_f32(void *ctx)
+{
+    struct plain *p = ctx;
+    p->k->gemm(p->m, p->n, p->d, p->a, p->d, 1, p->b, p->n, LANES, p->c, p->n, false);
+}
+static void plain_pairs(void *ctx)
+{
+    struct plain *p = ctx;
+    p->k->gemm_pairs(p->m, p->n, p->d, p->rows, p->d, p->panels, p->d * LANES, p->c, p->n, false);
+}
+
+static void bench_plain(size_t m, size_t n, size_t d)
+{
+    if (!wanted("gemm"))
+        return;
+    struct plain p = { NULL, m, n, d, mem_calloc(m * d, 4), mem_calloc(n * d, 4), mem_array(m * n, 4), mem_calloc(m * d, 2), mem_calloc(n * d, 2) };
+    for (size_t l = 0; (p.k = kernel_at(l)); l++) {
+        const double t = least_time(plain_f32, &p), u = least_time(plain_pairs, &p), ops = 2.0 * (double)m * (double)n * (double)d;
+        const double peak = strcmp(p.k->name, "amx") ? strcmp(p.k->name, "bf16") ? f32_peak : bf16_peak : tile_peak;
+        printf("gemm %-7s %zux%zux%zu  f32 %6.1f GFLOP/s = %3.0f %%, bf16 pairs %6.1f GFLOP/s = %3.0f %% of what the level can\n", p.k->name, m, n, d,
+               ops / t / 1e9, 100 * ops / t / f32_peak, ops / u / 1e9, 100 * ops / u / peak);
+    }
+    mem_free(p.a);
+    mem_free(p.b);
+    mem_free(p.c);
+    mem_free(p.rows);
+    mem_free(p.panels);
 }
 
 /* ---- attention of one key-value head ---- */
@@ -337,6 +410,9 @@ int main(int argc, char **argv)
     bench_product("f32", QMAT_NATIVE, true, 512, 1536, 384);
     bench_product("f32", QMAT_INT8, true, 512, 1536, 384);
     bench_product("f32", QMAT_NATIVE, false, 512, 1536, 384);
+    bench_plain(256, 64, 576);
+    bench_plain(256, 576, 576);
+    bench_plain(64, 64, 64);
     for (int type = 0; type < 2; type++) {
         bench_attend(1, 512, 3, 64, type);
         bench_attend(1, 512, 4, 256, type);

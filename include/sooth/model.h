@@ -22,7 +22,8 @@ struct sooth_session;
 
 struct sooth_model_options {
     unsigned threads;       /* 0 = the cores this process is granted */
-    const char *compute;    /* how unquantized weights are multiplied: NULL or "auto", "f32", "bf16", "int8" */
+    const char *compute;    /* how weights are multiplied: NULL or "auto"; "f32" and "int8" (unquantized weights only: quantized
+                             * ones are always multiplied in 8 bits); "bf16" (all weights, 2 bytes each) */
     size_t context;         /* tokens a session may hold; 0 = the model's own length, at most 8192 */
     const char *api_model;  /* remote: the server's name for the model; NULL = the first of /v1/models */
     const char *api_key;    /* remote: NULL = environment SOOTH_API_KEY */
@@ -42,7 +43,7 @@ struct sooth_model_info {
     const char *arch;                  /* "llama", "gemma3", "bert", "xlm-roberta", ... */
     const char *tokenizer, *pretokenizer, *pooling;
     const char *weights;               /* commonest number format by bytes, such as "q4_1" */
-    const char *compute;               /* how they are multiplied: "native" (the file's own numbers), "int8"; "" = not loaded */
+    const char *compute;               /* how they are multiplied: "native" (the file's own numbers), "int8", "bf16"; "" = not loaded */
     uint64_t parameters, file_bytes, memory_bytes;
     size_t layers, dim, heads, kv_heads, head_dim, ff, vocab, context;
     const char *const *classes;        /* what a classifier's head tells apart; "" where its files do not name it */

@@ -163,6 +163,118 @@ LANE_INLINE void amx_mul(const enum panel_kind kind, const struct panel_view *v,
         panel_mul(kind, v, p0, p1, act, end, i1, y, ldy);
 }
 
+/* ---- bf16 pairs ----
+ *
+ * A block of 32 x 32 outputs in four tiles while k goes by 32: two tiles of A and two of B feed four products.
+ *
+ *            B 6   B 7
+ *     A 4    C 0   C 1          C tiles at the right edge, where fewer than 16 columns exist, pass through a buffer.
+ *     A 5    C 2   C 3 */
+
+/* Tiles of the upper rows (0, 1, 4) have r0 rows, of the lower ones r1. */
+LANE_INLINE void amx_pair_start(size_t r0, size_t r1)
+{
+    struct amx_config c = { .palette = 1 };
+    const size_t rows[8] = { r0, r0, r1, r1, r0, r1, 16, 16 };
+    for (int i = 0; i < 8; i++) {
+        c.rows[i] = (uint8_t)rows[i];
+        c.bytes[i] = rows[i] ? 64 : 0;
+    }
+    _tile_loadconfig(&c);
+}
+
+LANE_INLINE void amx_pair_block(const bool low, const bool right, size_t k, const uint16_t *a, size_t lda, const uint16_t *b,
+                                size_t panel, float *c0, size_t ld0, float *c1, size_t ld1, bool add)
+{
+    const size_t step = lda * sizeof *a;
+    const uint16_t *a1 = a + 16 * lda, *b1 = b + panel;
+    if (add) {
+        _tile_loadd(0, c0, ld0 * 4);
+        if (right)
+            _tile_loadd(1, c1, ld1 * 4);
+        if (low)
+            _tile_loadd(2, c0 + 16 * ld0, ld0 * 4);
+        if (low && right)
+            _tile_loadd(3, c1 + 16 * ld1, ld1 * 4);
+    } else {
+        _tile_zero(0);
+        if (right)
+            _tile_zero(1);
+        if (low)
+            _tile_zero(2);
+        if (low && right)
+            _tile_zero(3);
+    }
+    for (size_t l = 0; l < k; l += PAIR_DEPTH) {
+        _tile_loadd(6, b + l * LANES, 64);
+        _tile_loadd(4, a + l, step);
+        _tile_dpbf16ps(0, 4, 6);
+        if (right) {
+            _tile_loadd(7, b1 + l * LANES, 64);
+            _tile_dpbf16ps(1, 4, 7);
+        }
+        if (low) {
+            _tile_loadd(5, a1 + l, step);
+            _tile_dpbf16ps(2, 5, 6);
+        }
+        if (low && right)
+            _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, c0, ld0 * 4);
+    if (right)
+        _tile_stored(1, c1, ld1 * 4);
+    if (low)
+        _tile_stored(2, c0 + 16 * ld0, ld0 * 4);
+    if (low && right)
+        _tile_stored(3, c1 + 16 * ld1, ld1 * 4);
+}
+
+/* Columns [0, n), n <= 32, of `rows` rows; a right edge that is no whole tile goes through `edge`. */
+LANE_INLINE void amx_pair_strip(size_t rows, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b, size_t panel,
+                                float *c, size_t ldc, bool add)
+{
+    _Alignas(64) float edge[32 * 16];
+    const bool right = n > 16, low = rows > 16, part = n % 16 != 0;
+    const size_t last = right ? 16 : 0, width = n - last;
+    float *c0 = c, *c1 = c + 16;
+    for (size_t i = 0; part && add && i < rows; i++)
+        memcpy(edge + i * 16, c + i * ldc + last, width * sizeof *c);
+    if (part && right)
+        c1 = edge;
+    else if (part)
+        c0 = edge;
+    const size_t ld0 = c0 == edge ? 16 : ldc, ld1 = c1 == edge ? 16 : ldc;
+    if (low && right)
+        amx_pair_block(true, true, k, a, lda, b, panel, c0, ld0, c1, ld1, add);
+    else if (low)
+        amx_pair_block(true, false, k, a, lda, b, panel, c0, ld0, c1, ld1, add);
+    else if (right)
+        amx_pair_block(false, true, k, a, lda, b, panel, c0, ld0, c1, ld1, add);
+    else
+        amx_pair_block(false, false, k, a, lda, b, panel, c0, ld0, c1, ld1, add);
+    for (size_t i = 0; part && i < rows; i++)
+        memcpy(c + i * ldc + last, edge + i * 16, width * sizeof *c);
+}
+
+static void amx_gemm_pairs(size_t m, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b, size_t panel,
+                           float *c, size_t ldc, bool add)
+{
+    const size_t whole = m / 32 * 32, rest = m - whole;
+    if (whole)
+        amx_pair_start(16, 16);
+    for (size_t j = 0; whole && j < n; j += 32)
+        for (size_t i = 0; i < whole; i += 32)
+            amx_pair_strip(32, n - j < 32 ? n - j : 32, k, a + i * lda, lda, b + j / LANES * panel, panel, c + i * ldc + j,
+                           ldc, add);
+    if (rest)
+        amx_pair_start(rest < 16 ? rest : 16, rest > 16 ? rest - 16 : 0);
+    for (size_t j = 0; rest && j < n; j += 32)
+        amx_pair_strip(rest, n - j < 32 ? n - j : 32, k, a + whole * lda, lda, b + j / LANES * panel, panel,
+                       c + whole * ldc + j, ldc, add);
+    if (m)
+        _tile_release();
+}
+
 #define PANEL_INT(kind) \
     static void amx_mul_##kind(PANEL_ARGS) { amx_mul(PANEL_##kind, w, p0, p1, act, i0, i1, y, ldy); }
 PANEL_INT(Q4)

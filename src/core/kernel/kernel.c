@@ -6,6 +6,7 @@
 
 const struct panel_size panel_sizes[PANEL_KINDS] = {
     [PANEL_F32] = { 1, 64 },   [PANEL_F16] = { 1, 32 },    [PANEL_BF16] = { 1, 32 },
+    [PANEL_PAIRS] = { 32, 1024 },
     [PANEL_Q4] = { 32, 288 },  [PANEL_Q4M] = { 32, 320 },  [PANEL_Q5] = { 32, 352 },
     [PANEL_Q5M] = { 32, 384 }, [PANEL_Q8] = { 32, 544 },   [PANEL_NL4] = { 32, 288 },
     [PANEL_NF4] = { 32, 288 }, [PANEL_MX4] = { 32, 272 },
@@ -20,12 +21,12 @@ const uint8_t panel_book_mx4[16] = { 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10,
 
 extern const struct kernel kernel_c;
 #if defined(KERNEL_X86)
-extern const struct kernel kernel_avx2, kernel_avx512, kernel_vnni, kernel_amx;
+extern const struct kernel kernel_avx2, kernel_avx512, kernel_vnni, kernel_bf16, kernel_amx;
 #endif
 
 const struct kernel *kernel_at(size_t i)
 {
-    const struct kernel *list[5] = { &kernel_c };
+    const struct kernel *list[6] = { &kernel_c };
     size_t n = 1;
 #if defined(KERNEL_X86)
     const struct cpu *cpu = cpu_get();
@@ -35,7 +36,9 @@ const struct kernel *kernel_at(size_t i)
         list[n++] = &kernel_avx512;
     if (cpu->level >= CPU_AVX512 && cpu->vnni)
         list[n++] = &kernel_vnni;
-    if (cpu->level >= CPU_AVX512 && cpu->vnni && cpu->amx_int8)
+    if (cpu->level >= CPU_AVX512 && cpu->vnni && cpu->bf16)
+        list[n++] = &kernel_bf16;
+    if (cpu->level >= CPU_AVX512 && cpu->vnni && cpu->amx_int8 && cpu->amx_bf16)
         list[n++] = &kernel_amx;
 #endif
     return i < n ? list[i] : NULL;

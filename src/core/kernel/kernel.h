@@ -2,7 +2,8 @@
  *
  * Every level (c, avx2, avx512, vnni) is compiled from the same source, written on 16-wide lanes (lane.h) with every
  * fused multiply-add spelled out and every reduction in a stated order. So all levels give the same bits, and the plain
- * C level is the specification of the others. Level amx is vnni with integer panels on tiles: other source, same bits.
+ * C level is the specification of the others. Level amx is vnni with integer panels and pairs on tiles: other source, same
+ * bits. Level bf16 is vnni with VDPBF16PS; gemm_pairs there has another order of sums (pair_ops.h), all else the same bits.
  *
  * Reductions over n numbers: element i goes to lane i mod 64 of four 16-lane accumulators, added as
  * ((a0+a1)+(a2+a3)), then the 16 lanes by halves: 8+8, 4+4, 2+2, 1+1.
@@ -52,7 +53,8 @@ struct attend {
 };
 
 struct kernel {
-    const char *name; /* "c", "avx2", "avx512", "vnni", "amx" */
+    const char *name; /* "c", "avx2", "avx512", "vnni", "bf16", "amx" */
+    bool pairs_fast;  /* gemm_pairs is faster than gemm */
 
     /* reductions */
     float (*dot)(const float *a, const float *b, size_t n);
@@ -98,6 +100,17 @@ struct kernel {
      * A(i,l) = a[i·a_row + l·a_k]; B(l,j) = b[(j/16)·b_panel + l·b_k + j%16]: b_panel = 16 is a plain row-major B. */
     void (*gemm)(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_k, const float *b, size_t b_k,
                  size_t b_panel, float *c, size_t ldc, bool add);
+    /* C[m, n] = (add ? C : 0) + A B in bf16 with f32 sums, in blocks of 32 k in order (pair_ops.h). k is a multiple of 32.
+     * A has rows of bf16, lda apart; B has panels of 16 columns, `panel` numbers apart. Padding must be zero. */
+    void (*gemm_pairs)(size_t m, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b, size_t panel, float *c,
+                       size_t ldc, bool add);
+    /* What it reads, made from f32; k (cols) is padded with zeros to a multiple of 32, n to one of 16.
+     *   pair_rows         x [rows, cols]  to rows                     pair_rows_turned  x [k, n]  to rows [n, k]
+     *   pair_pack         x [k, n]        to panels                   pair_pack_turned  x [n, k]  to panels, k the sum */
+    void (*pair_rows)(const float *x, size_t ldx, size_t rows, size_t cols, uint16_t *y, size_t ldy);
+    void (*pair_rows_turned)(const float *x, size_t ldx, size_t k, size_t n, uint16_t *y, size_t ldy);
+    void (*pair_pack)(const float *x, size_t ldx, size_t k, size_t n, uint16_t *y, size_t panel);
+    void (*pair_pack_turned)(const float *x, size_t ldx, size_t n, size_t k, uint16_t *y, size_t panel);
     /* One row of n numbers (a multiple of 32) into row `row` of n/32 tiles. */
     void (*act_quantize)(const float *x, size_t n, struct act_tile *tiles, size_t row);
     /* y[i, 16·p0 .. ] = x[i] Wᵀ for panels p0 <= p < p1 and rows i0 <= i < i1 of x. f32 kinds read x, others act. */

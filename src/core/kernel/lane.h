@@ -94,6 +94,37 @@ LANE_INLINE vi vi_book(const uint8_t *book, vi i)
 {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)book)), i);
 }
+LANE_INLINE void vi_store_high(uint16_t *p, vi a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(a, 16)));
+}
+/* Halves of pairs of registers change places, then quarters, and so on down to single numbers. */
+LANE_INLINE void vi_turn(const vi *a, vi *b)
+{
+    vi t[LANES], u[LANES];
+    LANE_UNROLL
+    for (int i = 0; i < LANES; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    LANE_UNROLL
+    for (int i = 0; i < LANES; i += 4) {
+        u[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        u[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        u[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        u[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    /* u[4g + j], quarter q: column 4q + j of rows 4g .. 4g + 3. */
+    LANE_UNROLL
+    for (int j = 0; j < 4; j++) {
+        const vi lo = _mm512_shuffle_i32x4(u[j], u[j + 4], 0x88), lo2 = _mm512_shuffle_i32x4(u[j + 8], u[j + 12], 0x88);
+        const vi hi = _mm512_shuffle_i32x4(u[j], u[j + 4], 0xDD), hi2 = _mm512_shuffle_i32x4(u[j + 8], u[j + 12], 0xDD);
+        b[j] = _mm512_shuffle_i32x4(lo, lo2, 0x88);
+        b[j + 8] = _mm512_shuffle_i32x4(lo, lo2, 0xDD);
+        b[j + 4] = _mm512_shuffle_i32x4(hi, hi2, 0x88);
+        b[j + 12] = _mm512_shuffle_i32x4(hi, hi2, 0xDD);
+    }
+}
 #if defined(__AVX512VNNI__)
 #define LANE_BYTE_OFFSET 128
 LANE_INLINE vi vi_dot7(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, w, x); }
@@ -217,6 +248,11 @@ LANE_INLINE vi vi_book(const uint8_t *book, vi i)
     const __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)book));
     return LANE_I2(_mm256_shuffle_epi8(t, i.a), _mm256_shuffle_epi8(t, i.b));
 }
+LANE_INLINE void vi_store_high(uint16_t *p, vi x)
+{
+    const __m256i t = _mm256_packus_epi32(_mm256_srli_epi32(x.a, 16), _mm256_srli_epi32(x.b, 16));
+    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(t, 0xD8));
+}
 #define LANE_BYTE_OFFSET 0
 LANE_INLINE __m256i lane_dot7(__m256i acc, __m256i w, __m256i x)
 {
@@ -300,6 +336,11 @@ LANE_INLINE vi vi_book(const uint8_t *book, vi i)
     memcpy(&i, b, sizeof b);
     return i;
 }
+LANE_INLINE void vi_store_high(uint16_t *p, vi a)
+{
+    for (int l = 0; l < LANES; l++)
+        p[l] = (uint16_t)((uint32_t)a.i[l] >> 16);
+}
 #define LANE_BYTE_OFFSET 128
 /* acc[lane] += Σ of four products of an unsigned byte of w and a signed byte of x. */
 LANE_INLINE vi vi_dot7(vi acc, vi w, vi x)
@@ -317,6 +358,17 @@ LANE_INLINE vi vi_dot8(vi acc, vi w, vi x) { return vi_dot7(acc, w, x); }
 #endif
 
 /* ------------------------------------------------------------------ common to all */
+#if !defined(__AVX512F__)
+LANE_INLINE void vi_turn(const vi *a, vi *b) /* b[i], lane l = a[l], lane i */
+{
+    int32_t t[LANES][LANES], u[LANES][LANES];
+    memcpy(t, a, sizeof t);
+    for (int i = 0; i < LANES; i++)
+        for (int l = 0; l < LANES; l++)
+            u[i][l] = t[l][i];
+    memcpy(b, u, sizeof u);
+}
+#endif
 LANE_INLINE vf vf_zero(void) { return vf_set(0.0f); }
 LANE_INLINE vf vf_neg(vf a) { return vf_from_bits(vi_xor(vf_bits(a), vi_set(INT32_MIN))); }
 LANE_INLINE vf vf_abs(vf a) { return vf_from_bits(vi_and(vf_bits(a), vi_set(INT32_MAX))); }

@@ -1,6 +1,7 @@
 /* level.c: one level of the kernel table. Compiled once per instruction set with LEVEL naming it; see meson.build. */
 #include "core/kernel/attend_ops.h"
 #include "core/kernel/kernel.h"
+#include "core/kernel/pair_ops.h"
 #include "core/kernel/panel_ops.h"
 #include "core/kernel/vector_ops.h"
 #if defined(__AMX_INT8__)
@@ -18,6 +19,9 @@
 extern const struct kernel LEVEL_JOIN(kernel_, LEVEL);
 const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .name = LEVEL_TEXT(LEVEL),
+#if defined(__AMX_BF16__) || defined(__AVX512BF16__)
+    .pairs_fast = true,
+#endif
     .dot = vec_dot,
     .sum = vec_sum,
     .sum_squares = vec_sum_squares,
@@ -47,9 +51,15 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .bf16_to_f32 = vec_bf16_to_f32,
     .f32_to_bf16 = vec_f32_to_bf16,
     .gemm = gemm_f32,
+    .gemm_pairs = PANEL_PAIR_GEMM,
+    .pair_rows = pair_rows,
+    .pair_rows_turned = pair_rows_turned,
+    .pair_pack = pair_pack,
+    .pair_pack_turned = pair_pack_turned,
     .act_quantize = panel_act_quantize,
     .panel_mul = {
         [PANEL_F32] = panel_mul_F32, [PANEL_F16] = panel_mul_F16, [PANEL_BF16] = panel_mul_BF16,
+        [PANEL_PAIRS] = panel_mul_PAIRS,
         [PANEL_Q4] = LEVEL_INT(Q4), [PANEL_Q4M] = LEVEL_INT(Q4M), [PANEL_Q5] = LEVEL_INT(Q5), [PANEL_Q5M] = LEVEL_INT(Q5M),
         [PANEL_Q8] = LEVEL_INT(Q8), [PANEL_NL4] = LEVEL_INT(NL4), [PANEL_NF4] = LEVEL_INT(NF4),
         [PANEL_MX4] = LEVEL_INT(MX4), [PANEL_K2] = LEVEL_INT(K2), [PANEL_K3] = LEVEL_INT(K3), [PANEL_K4] = LEVEL_INT(K4), [PANEL_K5] = LEVEL_INT(K5), [PANEL_K6] = LEVEL_INT(K6),

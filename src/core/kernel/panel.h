@@ -3,7 +3,7 @@
  * A weight matrix [rows, cols] becomes ceil(rows/16) panels. A panel holds 16 rows, one for each of 16 lanes; all its
  * bytes are read front to back by one loop over columns. Rows beyond the end are zero. "lane r" below is row 16p + r.
  *
- * F32, F16, BF16: for each column, 16 numbers.
+ * F32, F16, BF16: for each column, 16 numbers. PAIRS: bf16, for each two columns 16 pairs (pair_ops.h).
  *
  * Quantized kinds go by blocks of 32 columns. The quants are stored without sign, in groups of four columns, which is
  * what the 4-way byte product instructions (vpdpbusd and kin) eat: one 64-byte line = 16 lanes x 4 columns.
@@ -45,6 +45,7 @@
 
 enum panel_kind {
     PANEL_F32, PANEL_F16, PANEL_BF16, /* f32 arithmetic */
+    PANEL_PAIRS,                      /* bf16 products, f32 sums */
     PANEL_Q4, PANEL_Q4M, PANEL_Q5, PANEL_Q5M, PANEL_Q8, PANEL_NL4, PANEL_NF4, PANEL_MX4,
     PANEL_K2, PANEL_K3, PANEL_K4, PANEL_K5, PANEL_K6,
     PANEL_KINDS
@@ -69,9 +70,11 @@ struct act_tile {
     float half[16];
 };
 
-/* Quantized rows: tiles [ceil(n/16)][cols/32], 64-byte aligned. Kernels read whole tiles: rows beyond n may hold anything. */
+/* Quantized rows: tiles [ceil(n/16)][cols/32], 64-byte aligned. Kernels read whole tiles: rows beyond n may hold anything.
+ * Or, for PAIRS, rows of bf16 [n][cols]. */
 struct act {
     const struct act_tile *tiles;
     size_t cols;
+    const uint16_t *halves;
 };
 #endif

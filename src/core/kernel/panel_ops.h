@@ -10,6 +10,7 @@
 #define KERNEL_PANEL_OPS_H
 #include "core/kernel/gemm_ops.h"
 #include "core/kernel/kernel.h"
+#include "core/kernel/pair_ops.h"
 
 #define PANEL_AHEAD 2048
 
@@ -317,6 +318,20 @@ PANEL_INT(K6)
              (const type *)((const char *)w->panels + p0 * w->panel_bytes), LANES, w->panel_bytes / sizeof(type), \
              y + i0 * ldy + p0 * LANES, ldy, false); \
     }
+
+#if !defined(__AMX_BF16__) /* amx_ops.h has its own */
+#define PANEL_PAIR_GEMM pair_gemm
+#else
+static void amx_gemm_pairs(size_t m, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b, size_t panel,
+                           float *c, size_t ldc, bool add);
+#define PANEL_PAIR_GEMM amx_gemm_pairs
+#endif
+static void panel_mul_PAIRS(PANEL_ARGS)
+{
+    const size_t end = p1 * LANES < w->rows ? p1 * LANES : w->rows, panel = w->panel_bytes / sizeof(uint16_t);
+    PANEL_PAIR_GEMM(i1 - i0, end - p0 * LANES, w->cols, act->halves + i0 * act->cols, act->cols,
+                    (const uint16_t *)w->panels + p0 * panel, panel, y + i0 * ldy + p0 * LANES, ldy, false);
+}
 PANEL_FLOAT(F32, float, gemm_f32)
 PANEL_FLOAT(F16, uint16_t, gemm_f16)
 PANEL_FLOAT(BF16, uint16_t, gemm_bf16)

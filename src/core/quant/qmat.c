@@ -1,13 +1,12 @@
-/* qmat.c: the weight matrix: packing, and products forward and backward cut into tiles for the pool.
+/* qmat.c: the weight matrix: packing, and the product y = x Wᵀ cut into tiles for the pool.
  *
  * Tiles are chosen for caches and balance only: the kernels promise (core/kernel/panel_ops.h, gemm_ops.h) that an output
  * is the same however rows and panels are grouped, so nothing here can change a bit of a result.
  * Several matrices with one input are one job: x is quantized once, and the pool is woken once. */
-#include "core/quant/quant.h"
 #include "core/base/alloc.h"
 #include "core/base/checked.h"
 #include "core/base/error.h"
-#include "core/kernel/kernel.h"
+#include "core/quant/qmat_parts.h"
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,8 +14,8 @@
 extern const struct qtype qtype_q8_0;
 
 #define QMAT_ROWS 96        /* rows of x in a tile */
+#define QMAT_PAIR_ROWS 256  /* the same for bf16: larger, since its products are faster than reading x */
 #define QMAT_TILE 24576     /* bytes of panels in a tile, roughly */
-#define QMAT_SPAN 256       /* columns dequantized at a time: a multiple of every block */
 #define QMAT_HUGE ((size_t)2 << 20)
 #define QMAT_INLINE 16384   /* this many activations are quantized without waking the pool */
 
@@ -34,11 +33,6 @@ void qmat_release(struct qmat *m)
 }
 
 static size_t qmat_panel_count(const struct qmat *m) { return (m->rows + PANEL_ROWS - 1) / PANEL_ROWS; }
-static size_t qmat_row_bytes(const struct qmat *m) { return m->cols / m->type->block * m->type->bytes; }
-static const char *qmat_at(const struct qmat *m, size_t row, size_t col)
-{
-    return (const char *)m->data + row * qmat_row_bytes(m) + col / m->type->block * m->type->bytes;
-}
 
 /* ---- packing ---- */
 
@@ -56,12 +50,26 @@ static void qmat_pack_int8(const struct qmat *m, size_t row, size_t rows, unsign
     }
 }
 
+/* One panel of 16 rows in bf16 pairs. */
+static void qmat_pack_pairs(const struct qmat *m, size_t row, size_t rows, uint16_t *panel)
+{
+    float x[PANEL_ROWS * QMAT_SPAN];
+    for (size_t c = 0; c < m->cols; c += QMAT_SPAN) {
+        const size_t n = m->cols - c < QMAT_SPAN ? m->cols - c : QMAT_SPAN;
+        for (size_t r = 0; r < rows; r++)
+            m->type->dequant(qmat_at(m, row + r, c), x + r * QMAT_SPAN, n);
+        kernel_get()->pair_pack_turned(x, QMAT_SPAN, rows, n, panel + c * PANEL_ROWS, 0);
+    }
+}
+
 static void qmat_pack_tile(void *ctx, size_t p, unsigned worker)
 {
     struct qmat *m = ctx;
     const size_t row = p * PANEL_ROWS, left = m->rows - row, rows = left < PANEL_ROWS ? left : PANEL_ROWS;
     unsigned char *panel = (unsigned char *)m->panels + p * m->panel_bytes;
-    if (m->kind != m->type->panel)
+    if (m->kind == PANEL_PAIRS)
+        qmat_pack_pairs(m, row, rows, (uint16_t *)panel);
+    else if (m->kind != m->type->panel)
         qmat_pack_int8(m, row, rows, panel);
     else
         m->type->pack(qmat_at(m, row, 0), qmat_row_bytes(m), rows, m->cols, panel);
@@ -69,7 +77,9 @@ static void qmat_pack_tile(void *ctx, size_t p, unsigned worker)
 
 static enum panel_kind qmat_kind(const struct qmat *m, enum qmat_compute compute)
 {
-    return compute == QMAT_INT8 && m->type->panel <= PANEL_BF16 && m->cols % PANEL_BLOCK == 0 ? PANEL_Q8 : m->type->panel;
+    if (m->cols % PANEL_BLOCK)
+        return m->type->panel;
+    return compute == QMAT_BF16 ? PANEL_PAIRS : compute == QMAT_INT8 && m->type->panel <= PANEL_BF16 ? PANEL_Q8 : m->type->panel;
 }
 
 size_t qmat_packed_bytes(const struct qmat *m, enum qmat_compute compute)
@@ -150,25 +160,56 @@ struct qmat_run {
     size_t count;
     const float *x;
     size_t ldx, n, cols;
-    struct act_tile *tiles;
+    struct act_tile *tiles; /* x in 8 bits */
+    uint16_t *halves;       /* x in bf16, [n, depth] */
+    size_t depth;           /* cols, or for bf16 the next multiple of 32 */
+    uint16_t *slab;         /* panels of a part of a matrix that is not packed */
     const struct kernel *kernel;
 };
 
-size_t qmat_scratch(size_t n, size_t cols)
+/* What the jobs need x and the slab to be. */
+struct qmat_needs {
+    bool ints, halves;
+    size_t slab; /* bytes */
+};
+static bool qmat_is_slab(const struct qmat_job *j) { return !j->w->panels && j->bf16; }
+static struct qmat_needs qmat_needs(const struct qmat_job *jobs, size_t count)
 {
-    return (n + 15) / 16 * (cols / PANEL_BLOCK) * sizeof(struct act_tile) + 64;
+    struct qmat_needs needs = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        const struct qmat *w = jobs[i].w;
+        needs.ints |= w->panels && w->kind > PANEL_PAIRS;
+        needs.halves |= qmat_is_slab(&jobs[i]) || (w->panels && w->kind == PANEL_PAIRS);
+        if (qmat_is_slab(&jobs[i])) {
+            const size_t bytes = qmat_slab_panels(w) * qmat_depth(w->cols) * PANEL_ROWS * sizeof(uint16_t);
+            needs.slab = bytes > needs.slab ? bytes : needs.slab;
+        }
+    }
+    return needs;
 }
 
-static void qmat_quantize_rows(struct qmat_run *r, size_t from, size_t to)
+static size_t qmat_tile_bytes(size_t n, size_t cols) { return (n + 15) / 16 * (cols / PANEL_BLOCK) * sizeof(struct act_tile); }
+static size_t qmat_half_bytes(size_t n, size_t cols) { return (n * qmat_depth(cols) * sizeof(uint16_t) + 63) / 64 * 64; }
+
+size_t qmat_scratch(const struct qmat_job *jobs, size_t count, size_t n)
 {
-    for (size_t i = from; i < to; i++)
-        r->kernel->act_quantize(r->x + i * r->ldx, r->cols, r->tiles + i / 16 * (r->cols / PANEL_BLOCK), i % 16);
+    const struct qmat_needs needs = qmat_needs(jobs, count);
+    const size_t cols = count ? jobs[0].w->cols : 0;
+    return (needs.ints ? qmat_tile_bytes(n, cols) : 0) + (needs.halves ? qmat_half_bytes(n, cols) : 0) + needs.slab + 64;
 }
-static void qmat_quantize_tile(void *ctx, size_t tile, unsigned worker)
+
+static void qmat_prepare_rows(struct qmat_run *r, size_t from, size_t to)
+{
+    for (size_t i = from; r->tiles && i < to; i++)
+        r->kernel->act_quantize(r->x + i * r->ldx, r->cols, r->tiles + i / 16 * (r->cols / PANEL_BLOCK), i % 16);
+    if (r->halves)
+        r->kernel->pair_rows(r->x + from * r->ldx, r->ldx, to - from, r->cols, r->halves + from * r->depth, r->depth);
+}
+static void qmat_prepare_tile(void *ctx, size_t tile, unsigned worker)
 {
     struct qmat_run *r = ctx;
     const size_t from = tile * 16, to = from + 16 < r->n ? from + 16 : r->n;
-    qmat_quantize_rows(r, from, to);
+    qmat_prepare_rows(r, from, to);
 }
 
 /* Panels of one matrix in one tile: a multiple of four where there are many, for the f32 kernels. */
@@ -179,11 +220,15 @@ static size_t qmat_group(const struct qmat *w, size_t n)
     const size_t fit = n > 8 ? 4 : QMAT_TILE / (w->panel_bytes + 1);
     return fit < 1 ? 1 : fit > 16 ? 16 : fit;
 }
-static size_t qmat_row_tiles(const struct qmat *w, size_t n) { return w->panels ? (n + QMAT_ROWS - 1) / QMAT_ROWS : 1; }
-static size_t qmat_tiles(const struct qmat *w, size_t n)
+static size_t qmat_rows_tile(const struct qmat *w) { return w->kind == PANEL_PAIRS ? QMAT_PAIR_ROWS : QMAT_ROWS; }
+static size_t qmat_row_tiles(const struct qmat *w, size_t n)
 {
-    const size_t g = qmat_group(w, n);
-    return (qmat_panel_count(w) + g - 1) / g * qmat_row_tiles(w, n);
+    return w->panels ? (n + qmat_rows_tile(w) - 1) / qmat_rows_tile(w) : 1;
+}
+static size_t qmat_tiles(const struct qmat_job *j, size_t n)
+{
+    const size_t g = qmat_group(j->w, n);
+    return qmat_is_slab(j) ? 0 : (qmat_panel_count(j->w) + g - 1) / g * qmat_row_tiles(j->w, n);
 }
 
 /* Not packed: 64 outputs at a time are dequantized and transposed on the stack, and multiplied in f32. */
@@ -209,17 +254,17 @@ static void qmat_mul_tile(void *ctx, size_t tile, unsigned worker)
 {
     const struct qmat_run *r = ctx;
     const struct qmat_job *j = r->jobs;
-    for (size_t t; tile >= (t = qmat_tiles(j->w, r->n)); j++)
+    for (size_t t; tile >= (t = qmat_tiles(j, r->n)); j++)
         tile -= t;
     const struct qmat *w = j->w;
     const size_t row_tiles = qmat_row_tiles(w, r->n), group = qmat_group(w, r->n), panels = qmat_panel_count(w);
     const size_t p0 = tile / row_tiles * group, p1 = p0 + group < panels ? p0 + group : panels;
     size_t i0 = 0, i1 = r->n;
     if (w->panels) {
-        i0 = tile % row_tiles * QMAT_ROWS;
-        i1 = i0 + QMAT_ROWS < r->n ? i0 + QMAT_ROWS : r->n;
+        i0 = tile % row_tiles * qmat_rows_tile(w);
+        i1 = i0 + qmat_rows_tile(w) < r->n ? i0 + qmat_rows_tile(w) : r->n;
         const struct panel_view v = { w->panels, w->panel_bytes, w->rows, w->cols };
-        const struct act act = { r->tiles, r->cols };
+        const struct act act = { r->tiles, r->cols, r->halves };
         r->kernel->panel_mul[w->kind](&v, p0, p1, r->x, r->ldx, &act, i0, i1, j->y, j->ldy);
     }
     const size_t o0 = p0 * PANEL_ROWS, o1 = p1 * PANEL_ROWS < w->rows ? p1 * PANEL_ROWS : w->rows;
@@ -229,81 +274,77 @@ static void qmat_mul_tile(void *ctx, size_t tile, unsigned worker)
         r->kernel->add(j->y + i * j->ldy + o0, j->y + i * j->ldy + o0, j->bias + o0, o1 - o0);
 }
 
+/* ---- matrices that are not packed, in bf16: a slab of panels is made, then multiplied, by all threads each ---- */
+
+struct qmat_slab {
+    const struct qmat_run *run;
+    const struct qmat_job *job;
+    size_t p0, panels; /* of the matrix */
+};
+enum { SLAB_GROUP = 4 };
+
+static void qmat_slab_pack(void *ctx, size_t p, unsigned worker)
+{
+    const struct qmat_slab *s = ctx;
+    const struct qmat *w = s->job->w;
+    const size_t row = (s->p0 + p) * PANEL_ROWS, left = w->rows - row;
+    qmat_pack_pairs(w, row, left < PANEL_ROWS ? left : PANEL_ROWS, s->run->slab + p * PANEL_ROWS * s->run->depth);
+}
+
+/* Tiles go through the panels of one stretch of rows, which stay in the cache, before the next. */
+static void qmat_slab_mul(void *ctx, size_t tile, unsigned worker)
+{
+    const struct qmat_slab *s = ctx;
+    const struct qmat_run *r = s->run;
+    const struct qmat *w = s->job->w;
+    const size_t groups = (s->panels + SLAB_GROUP - 1) / SLAB_GROUP, p = tile % groups * SLAB_GROUP, panel = r->depth * PANEL_ROWS;
+    const size_t i0 = tile / groups * QMAT_PAIR_ROWS, i1 = i0 + QMAT_PAIR_ROWS < r->n ? i0 + QMAT_PAIR_ROWS : r->n;
+    const size_t o0 = (s->p0 + p) * PANEL_ROWS, most = s->panels - p < SLAB_GROUP ? s->panels - p : SLAB_GROUP;
+    const size_t outputs = w->rows - o0 < most * PANEL_ROWS ? w->rows - o0 : most * PANEL_ROWS;
+    r->kernel->gemm_pairs(i1 - i0, outputs, r->depth, r->halves + i0 * r->depth, r->depth, r->slab + p * panel, panel,
+                          s->job->y + i0 * s->job->ldy + o0, s->job->ldy, false);
+    for (size_t i = i0; s->job->bias && i < i1; i++)
+        r->kernel->add(s->job->y + i * s->job->ldy + o0, s->job->y + i * s->job->ldy + o0, s->job->bias + o0, outputs);
+}
+
+static void qmat_mul_slabs(struct pool *pool, const struct qmat_run *r, const struct qmat_job *j)
+{
+    const size_t all = qmat_panel_count(j->w), step = qmat_slab_panels(j->w);
+    for (size_t p0 = 0; p0 < all; p0 += step) {
+        struct qmat_slab s = { r, j, p0, all - p0 < step ? all - p0 : step };
+        pool_run(pool, s.panels, qmat_slab_pack, &s);
+        pool_run(pool, (s.panels + SLAB_GROUP - 1) / SLAB_GROUP * ((r->n + QMAT_PAIR_ROWS - 1) / QMAT_PAIR_ROWS), qmat_slab_mul, &s);
+    }
+}
+
 void qmat_mul(struct pool *pool, const struct qmat_job *jobs, size_t count, const float *x, size_t ldx, size_t n,
               void *scratch)
 {
     if (n == 0 || count == 0)
         return;
     struct qmat_run r = { .jobs = jobs, .count = count, .x = x, .ldx = ldx, .n = n, .cols = jobs[0].w->cols,
-                          .kernel = kernel_get() };
-    bool ints = false;
+                          .depth = qmat_depth(jobs[0].w->cols), .kernel = kernel_get() };
+    const struct qmat_needs needs = qmat_needs(jobs, count);
+    char *at = scratch;
     size_t tiles = 0;
-    for (size_t j = 0; j < count; j++) {
-        ints |= jobs[j].w->panels && jobs[j].w->kind > PANEL_BF16;
-        tiles += qmat_tiles(jobs[j].w, n);
+    if (needs.ints) {
+        r.tiles = (struct act_tile *)at;
+        at += qmat_tile_bytes(n, r.cols);
     }
-    if (ints) {
-        r.tiles = scratch;
-        if (n * r.cols <= QMAT_INLINE)
-            qmat_quantize_rows(&r, 0, n);
-        else
-            pool_run(pool, (n + 15) / 16, qmat_quantize_tile, &r);
+    if (needs.halves) {
+        r.halves = (uint16_t *)at;
+        at += qmat_half_bytes(n, r.cols);
     }
-    pool_run(pool, tiles, qmat_mul_tile, &r);
-}
-
-/* ---- backward ---- */
-
-struct qmat_back {
-    const struct qmat *w;
-    float *out;
-    const float *dy, *x;
-    size_t ldout, lddy, ldx, n, rows, cols, col_tiles;
-    bool add;
-    const struct kernel *kernel;
-};
-
-#define QMAT_BACK_ROWS 32 /* rows of W dequantized at a time */
-
-static void qmat_mul_t_tile(void *ctx, size_t tile, unsigned worker)
-{
-    const struct qmat_back *b = ctx;
-    const size_t c = tile % b->col_tiles * QMAT_SPAN, i = tile / b->col_tiles * QMAT_ROWS;
-    const size_t cols = b->cols - c < QMAT_SPAN ? b->cols - c : QMAT_SPAN;
-    const size_t m = b->n - i < QMAT_ROWS ? b->n - i : QMAT_ROWS;
-    float w[QMAT_BACK_ROWS * QMAT_SPAN];
-    for (size_t r = 0; r < b->rows; r += QMAT_BACK_ROWS) {
-        const size_t k = b->rows - r < QMAT_BACK_ROWS ? b->rows - r : QMAT_BACK_ROWS;
-        for (size_t l = 0; l < k; l++)
-            b->w->type->dequant(qmat_at(b->w, r + l, c), w + l * QMAT_SPAN, cols);
-        b->kernel->gemm(m, cols, k, b->dy + i * b->lddy + r, b->lddy, 1, w, QMAT_SPAN, PANEL_ROWS,
-                        b->out + i * b->ldout + c, b->ldout, b->add || r > 0);
-    }
-}
-
-void qmat_mul_t(struct pool *pool, const struct qmat *w, float *dx, size_t lddx, const float *dy, size_t lddy, size_t n,
-                bool add)
-{
-    struct qmat_back b = { .w = w, .out = dx, .ldout = lddx, .dy = dy, .lddy = lddy, .n = n, .rows = w->rows,
-                           .cols = w->cols, .col_tiles = (w->cols + QMAT_SPAN - 1) / QMAT_SPAN, .add = add,
-                           .kernel = kernel_get() };
-    pool_run(pool, b.col_tiles * ((n + QMAT_ROWS - 1) / QMAT_ROWS), qmat_mul_t_tile, &b);
-}
-
-static void qmat_outer_tile(void *ctx, size_t tile, unsigned worker)
-{
-    const struct qmat_back *b = ctx;
-    const size_t c = tile % b->col_tiles * QMAT_SPAN, r = tile / b->col_tiles * QMAT_ROWS;
-    const size_t cols = b->cols - c < QMAT_SPAN ? b->cols - c : QMAT_SPAN;
-    const size_t m = b->rows - r < QMAT_ROWS ? b->rows - r : QMAT_ROWS;
-    b->kernel->gemm(m, cols, b->n, b->dy + r, 1, b->lddy, b->x + c, b->ldx, PANEL_ROWS, b->out + r * b->ldout + c,
-                    b->ldout, true);
-}
-
-void qmat_add_outer(struct pool *pool, float *dw, size_t rows, size_t cols, const float *dy, size_t lddy, const float *x,
-                    size_t ldx, size_t n)
-{
-    struct qmat_back b = { .out = dw, .ldout = cols, .dy = dy, .lddy = lddy, .x = x, .ldx = ldx, .n = n, .rows = rows,
-                           .cols = cols, .col_tiles = (cols + QMAT_SPAN - 1) / QMAT_SPAN, .kernel = kernel_get() };
-    pool_run(pool, b.col_tiles * ((rows + QMAT_ROWS - 1) / QMAT_ROWS), qmat_outer_tile, &b);
+    r.slab = (uint16_t *)at;
+    for (size_t j = 0; j < count; j++)
+        tiles += qmat_tiles(&jobs[j], n);
+    if (n * r.cols <= QMAT_INLINE)
+        qmat_prepare_rows(&r, 0, n);
+    else if (needs.ints || needs.halves)
+        pool_run(pool, (n + 15) / 16, qmat_prepare_tile, &r);
+    if (tiles)
+        pool_run(pool, tiles, qmat_mul_tile, &r);
+    for (size_t j = 0; j < count; j++)
+        if (qmat_is_slab(&jobs[j]))
+            qmat_mul_slabs(pool, &r, &jobs[j]);
 }

@@ -12,6 +12,7 @@
  * How a quantized product goes: x is quantized by row in blocks of 32 to int8 with an f32 scale; products inside a
  * block are summed exactly in int32; across blocks, one fused multiply-add per block into the lane's f32
  * accumulator, blocks in order. F32, F16 and BF16 weights use f32 arithmetic, one fused multiply-add per column, in order.
+ * With QMAT_BF16 both sides are rounded to bf16 and summed in f32 (core/kernel/pair_ops.h; level bf16 has its own bits).
  *
  * Thread use: tables are constant; a packed qmat is read-only and may be shared. */
 #ifndef QUANT_QUANT_H
@@ -62,7 +63,8 @@ size_t qtype_check(const struct qtype *t, const void *data, size_t n);
 
 enum qmat_compute {
     QMAT_NATIVE, /* the numbers of the file, in the arithmetic described above */
-    QMAT_INT8    /* repack F32, F16 or BF16 as Q8_0: about 4 times faster, relative error about 0.5 % a weight */
+    QMAT_INT8,   /* repack F32, F16 or BF16 as Q8_0: about 4 times faster, relative error about 0.5 % a weight */
+    QMAT_BF16    /* any format as bf16 pairs, 2 bytes a weight: products of bf16 numbers with f32 sums */
 };
 
 struct qmat {
@@ -104,20 +106,25 @@ struct qmat_job {
     float *y;          /* [n, w->rows] */
     size_t ldy;        /* floats from row to row of y, >= w->rows */
     const float *bias; /* [w->rows], added last; or NULL */
+    bool bf16;         /* a matrix that is not packed: bf16 products with f32 sums instead of f32 */
 };
 
-/* Scratch bytes for qmat_mul (64-byte aligned memory; the same for any number of jobs). */
-size_t qmat_scratch(size_t n, size_t cols);
+/* Scratch bytes for qmat_mul over n rows (64-byte aligned memory). */
+size_t qmat_scratch(const struct qmat_job *jobs, size_t count, size_t n);
 /* y = x Wᵀ (+ bias) for each job: all jobs share the input x [n, cols] and so share its quantization and one
- * pool run (q, k, v; gate, up). A matrix that is not packed is dequantized on the way and multiplied in f32 (training
- * weights; reference). y must not overlap x. */
+ * pool run (q, k, v; gate, up). A matrix that is not packed is dequantized on the way, slab by slab (training weights;
+ * reference). y must not overlap x. */
 void qmat_mul(struct pool *pool, const struct qmat_job *jobs, size_t count, const float *x, size_t ldx, size_t n,
               void *scratch);
 
-/* dx [n, cols] = (add ? dx : 0) + dy [n, rows] · W, for backward passes. Reads the file form. */
+/* ---- gradients: qmat_back.c ---- */
+
+/* Scratch bytes of the two products below, for a matrix of rows x cols. */
+size_t qmat_back_scratch(size_t rows, size_t cols, size_t n, bool bf16);
+/* dx [n, cols] = (add ? dx : 0) + dy [n, rows] · W, in f32, or in bf16 with f32 sums. Reads the file form, slab by slab. */
 void qmat_mul_t(struct pool *pool, const struct qmat *w, float *dx, size_t lddx, const float *dy, size_t lddy, size_t n,
-                bool add);
+                bool add, bool bf16, void *scratch);
 /* dw [rows, cols] += dyᵀ · x over n rows: the gradient of an f32 weight. */
 void qmat_add_outer(struct pool *pool, float *dw, size_t rows, size_t cols, const float *dy, size_t lddy, const float *x,
-                    size_t ldx, size_t n);
+                    size_t ldx, size_t n, bool bf16, void *scratch);
 #endif

@@ -144,21 +144,22 @@ static void chunks_run(struct run *r, struct node *n, bool back, float *dx, floa
     struct arena_mark mark = arena_mark(&r->arena);
     struct chunk c = {.r = r, .n = n, .back = back};
     c.z = run_scratch(r, capped ? 2 * LOGPROB_ROWS : rows, v * sizeof *c.z);
-    void *scratch = c.z ? arena_alloc(&r->arena, qmat_scratch(rows, x->cols)) : NULL;
-    if (!scratch) {
+    struct qmat_job job = {&n->w[0]->q, c.z, v, NULL, r->o.bf16};
+    void *scratch = c.z ? arena_alloc(&r->arena, qmat_scratch(&job, 1, rows)) : NULL;
+    void *turned = scratch && back ? arena_alloc(&r->arena, qmat_back_scratch(v, x->cols, rows, r->o.bf16)) : NULL;
+    if (!scratch || (back && !turned)) {
         run_fail(r, SOOTH_ERR_NOMEM, "out of memory for the logits of %zu rows", rows);
         return;
     }
     for (c.from = 0; c.from < x->rows; c.from += rows) {
         size_t m = x->rows - c.from < rows ? x->rows - c.from : rows;
         const float *xc = x->v + c.from * x->cols;
-        struct qmat_job job = {&n->w[0]->q, c.z, v, NULL};
         qmat_mul(r->o.pool, &job, 1, xc, x->cols, m, scratch);
         run_tiles(r, m, (double)m * (double)v * 8, chunk_row, &c);
         if (dx)
-            qmat_mul_t(r->o.pool, &n->w[0]->q, dx + c.from * x->cols, x->cols, c.z, v, m, true);
+            qmat_mul_t(r->o.pool, &n->w[0]->q, dx + c.from * x->cols, x->cols, c.z, v, m, true, r->o.bf16, turned);
         if (dw)
-            qmat_add_outer(r->o.pool, dw, v, x->cols, c.z, v, xc, x->cols, m);
+            qmat_add_outer(r->o.pool, dw, v, x->cols, c.z, v, xc, x->cols, m, r->o.bf16, turned);
     }
     arena_reset(&r->arena, mark);
 }

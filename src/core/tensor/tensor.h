@@ -145,6 +145,7 @@ struct run_options {
     void *prefix_user;
     size_t prefix_rows;
     bool tape;                       /* record, so that run_backward works; not together with a cache */
+    bool bf16;                       /* products of gradients, and of weights that are not packed, in bf16 with f32 sums */
     bool checkpoint;                 /* with tape: layers keep only their input and are run again in backward */
     size_t max_bytes;                /* ceiling of the arena; 0 = none */
 };

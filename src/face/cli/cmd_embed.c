@@ -15,7 +15,7 @@ static const struct option_row embed_options[] = {
     OPT_TEXT(embed_args, model, "embedder", 0, "MODEL", "embedding model (default e5)"),
     OPT_TEXT(embed_args, model, "model", 'm', "MODEL", "the same as --embedder"),
     OPT_TEXT(embed_args, kind, "kind", 0, "query|passage|raw", "which prefix the text gets (default passage)"),
-    OPT_TEXT(embed_args, compute, "compute", 0, "auto|f32|bf16|int8", "how unquantized weights are multiplied (default auto)"),
+    OPT_TEXT(embed_args, compute, "compute", 0, "auto|f32|bf16|int8", "how weights are multiplied (default auto)"),
     OPT_TEXT(embed_args, api_model, "api-model", 0, "NAME", "for a server: its name for the model"),
 };
 

@@ -227,10 +227,9 @@ static enum sooth_status plan(struct arch_model *m, const struct arch_options *o
     uint64_t bytes = m->arena.used, by_type[64] = {0}, most = 0;
     for (size_t i = 0; i < m->list.count; i++) {
         const struct qmat *q = &m->list.items[i].weight->q;
-        size_t panels = (q->rows + PANEL_ROWS - 1) / PANEL_ROWS, size = 0;
-        enum panel_kind kind = o->compute == QMAT_INT8 && q->type->panel <= PANEL_BF16 && q->cols % 32 == 0 ? PANEL_Q8 : (enum panel_kind)q->type->panel;
+        size_t size = 0;
         if (!o->no_pack && is_product(m, &m->list.items[i]))
-            bytes += (uint64_t)panels * panel_bytes(kind, q->cols);
+            bytes += qmat_packed_bytes(q, o->compute);
         if (qtype_bytes(q->type, q->rows, q->cols, &size) && q->type->id < 64 && !m->list.items[i].vector && (by_type[q->type->id] += size) > most) {
             most = by_type[q->type->id];
             m->info.type = q->type;

@@ -50,7 +50,8 @@ struct arch_info {
 
 struct arch_options {
     struct pool *pool;            /* for packing */
-    enum qmat_compute compute;    /* QMAT_NATIVE: the numbers of the file; QMAT_INT8: F32, F16, BF16 repacked to 8 bits */
+    enum qmat_compute compute;    /* QMAT_NATIVE: the numbers of the file; QMAT_INT8: F32, F16, BF16 repacked to 8 bits;
+                                   * QMAT_BF16: every format as bf16 */
     bool no_pack;                 /* keep file form only: slow forward, little memory (tests, training) */
     size_t context;               /* tokens a session will use at most; chooses long-context rope factors. 0 = model's */
     uint64_t max_bytes;           /* ceiling for memory_bytes; 0 = none */

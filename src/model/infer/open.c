@@ -31,8 +31,7 @@ static enum sooth_status open_compute(const struct sooth_model *m, const char *n
     if (strcmp(name, "int8") == 0)
         *out = QMAT_INT8;
     else if (strcmp(name, "bf16") == 0)
-        return err_set(err, SOOTH_ERR_UNSUPPORTED,
-                       "this build does not multiply in bf16; 'int8' and 'f32' are there");
+        *out = QMAT_BF16;
     else if (strcmp(name, "f32") != 0)
         return err_set(err, SOOTH_ERR_ARG,
                        "compute must be 'auto', 'f32', 'bf16' or 'int8', not '%.40s'", name);
@@ -50,7 +49,7 @@ static enum sooth_status open_weights(struct sooth_model *m, const struct sooth_
     if (!m->pool)
         return err_nomem(err);
     options.pool = m->pool;
-    m->info.compute = options.compute == QMAT_INT8 ? "int8" : "native";
+    m->info.compute = options.compute == QMAT_INT8 ? "int8" : options.compute == QMAT_BF16 ? "bf16" : "native";
     return arch_load(m->file, &options, &m->arch, err);
 }
 

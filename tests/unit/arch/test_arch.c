@@ -252,6 +252,7 @@ static void all_paths_agree_to_the_bit(void **state)
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             agree(names[i], pool, QMAT_NATIVE);
             agree(names[i], pool, QMAT_INT8);
+            agree(names[i], pool, QMAT_BF16);
         }
         pool_free(pool);
     }

@@ -51,8 +51,8 @@ static float *inputs(size_t n, size_t cols, uint64_t seed)
 }
 static void multiply(struct pool *pool, const struct qmat *w, float *y, const float *x, size_t n)
 {
-    void *scratch = mem_aligned(64, qmat_scratch(n, w->cols));
-    const struct qmat_job job = { w, y, w->rows, NULL };
+    const struct qmat_job job = { w, y, w->rows, NULL, false };
+    void *scratch = mem_aligned(64, qmat_scratch(&job, 1, n));
     qmat_mul(pool, &job, 1, x, w->cols, n, scratch);
     mem_free(scratch);
 }
@@ -77,7 +77,7 @@ static void check_product(const struct qtype *t, size_t rows, size_t cols, size_
             }
             error += (s - y[i * rows + o]) * (s - y[i * rows + o]);
         }
-    const bool ints = m.w.panels && m.w.kind > PANEL_BF16;
+    const bool ints = m.w.panels && m.w.kind > PANEL_PAIRS;
     if (!(sqrt(error / square) < (ints ? 0.02 : 1e-6)))
         fail_msg("%s %zux%zu n=%zu: relative error %g", t->name, rows, cols, n, sqrt(error / square));
     mem_free(x);
@@ -141,8 +141,8 @@ static void several_matrices_share_one_job(void **state)
     qmat_pack(&a.w, pool, QMAT_NATIVE, NULL);
     qmat_pack(&b.w, pool, QMAT_NATIVE, NULL);
     qmat_pack(&c.w, pool, QMAT_NATIVE, NULL);
-    void *scratch = mem_aligned(64, qmat_scratch(6, 96));
-    const struct qmat_job jobs[] = { { &a.w, ya, 80, NULL }, { &b.w, yb, 9, bias }, { &c.w, yc, 33, NULL } };
+    const struct qmat_job jobs[] = { { &a.w, ya, 80, NULL, false }, { &b.w, yb, 9, bias, false }, { &c.w, yc, 33, NULL, false } };
+    void *scratch = mem_aligned(64, qmat_scratch(jobs, 3, 6));
     memset(ya, 0, sizeof ya);
     qmat_mul(pool, jobs, 3, x, 96, 6, scratch);
     multiply(NULL, &a.w, one, x, 6);
@@ -168,10 +168,11 @@ static void backward_products(void **state)
 {
     enum { N = 7, ROWS = 70, COLS = 512 };
     struct pool *pool = pool_new(2);
+    void *scratch = mem_aligned(64, qmat_back_scratch(ROWS, COLS, N, false));
     for (size_t k = 0; qtype_at(k); k++) {
         struct made m = make(qtype_at(k), ROWS, COLS, 9);
         float *dy = inputs(N, ROWS, 1), *dx = inputs(N, COLS, 2), *before = mem_dup(dx, N * COLS * sizeof *dx);
-        qmat_mul_t(pool, &m.w, dx, COLS, dy, ROWS, N, true);
+        qmat_mul_t(pool, &m.w, dx, COLS, dy, ROWS, N, true, false, scratch);
         for (size_t i = 0; i < N; i++)
             for (size_t c = 0; c < COLS; c++) {
                 double s = before[i * COLS + c];
@@ -179,14 +180,14 @@ static void backward_products(void **state)
                     s += (double)dy[i * ROWS + o] * m.dense[o * COLS + c];
                 assert_true(fabs(s - dx[i * COLS + c]) < 1e-4);
             }
-        qmat_mul_t(pool, &m.w, before, COLS, dy, ROWS, N, false);
+        qmat_mul_t(pool, &m.w, before, COLS, dy, ROWS, N, false, false, scratch);
         mem_free(dy);
         mem_free(dx);
         mem_free(before);
         unmake(&m);
     }
     float *dy = inputs(N, ROWS, 3), *x = inputs(N, COLS, 4), *dw = inputs(ROWS, COLS, 5), *was = mem_dup(dw, ROWS * COLS * 4);
-    qmat_add_outer(pool, dw, ROWS, COLS, dy, ROWS, x, COLS, N);
+    qmat_add_outer(pool, dw, ROWS, COLS, dy, ROWS, x, COLS, N, false, scratch);
     for (size_t o = 0; o < ROWS; o++)
         for (size_t c = 0; c < COLS; c++) {
             double s = was[o * COLS + c];
@@ -197,6 +198,126 @@ static void backward_products(void **state)
     mem_free(dy);
     mem_free(x);
     mem_free(dw);
+    mem_free(was);
+    mem_free(scratch);
+    pool_free(pool);
+}
+
+/* ---- bf16 ---- */
+
+static float near(float x) { return bhalf_get(bhalf_put(x)); }
+static void round_all(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = near(x[i]);
+}
+
+/* Against sums in double of the rounded numbers: what is left is the rounding of f32 sums. */
+static void check_sum(const struct qtype *t, double got, double want, double size)
+{
+    if (!(fabs(got - want) <= 2e-6 * size + 1e-12))
+        fail_msg("%s: %g, not %g", t->name, got, want);
+}
+
+/* Packed or dequantized on the way, alone or in a batch, on any number of threads: the same bits, near the truth. */
+static void bf16_products(void **state)
+{
+    enum { N = 300 };
+    static const size_t shapes[][2] = { { 71, 512 }, { 130, 1280 }, { 1, 256 } };
+    struct pool *pool = pool_new(3);
+    for (size_t k = 0; qtype_at(k); k++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            const size_t rows = shapes[s][0], cols = shapes[s][1], n = s ? 5 : N;
+            struct made m = make(qtype_at(k), rows, cols, k), p = make(qtype_at(k), rows, cols, k);
+            float *x = inputs(n, cols, 5), *y = mem_array(n * rows, 4), *z = mem_array(n * rows, 4), bias[130];
+            for (size_t o = 0; o < rows; o++)
+                bias[o] = (float)o;
+            assert_int_equal(qmat_pack(&p.w, pool, QMAT_BF16, NULL), SOOTH_OK);
+            assert_int_equal(p.w.kind, PANEL_PAIRS);
+            const struct qmat_job file = { &m.w, y, rows, bias, true }, packed = { &p.w, z, rows, bias, false };
+            void *scratch = mem_aligned(64, qmat_scratch(&file, 1, n));
+            assert_true(qmat_scratch(&packed, 1, n) <= qmat_scratch(&file, 1, n));
+            qmat_mul(pool, &file, 1, x, cols, n, scratch);
+            qmat_mul(pool, &packed, 1, x, cols, n, scratch);
+            assert_memory_equal(y, z, n * rows * sizeof *y);
+            for (size_t i = 0; i < n; i++)
+                qmat_mul(NULL, &(struct qmat_job){ &m.w, z + i * rows, rows, bias, true }, 1, x + i * cols, cols, 1, scratch);
+            assert_memory_equal(y, z, n * rows * sizeof *y);
+            round_all(x, n * cols);
+            round_all(m.dense, rows * cols);
+            for (size_t i = 0; i < n; i += 7)
+                for (size_t o = 0; o < rows; o++) {
+                    double sum = bias[o], size = 1 + fabs(sum);
+                    for (size_t c = 0; c < cols; c++) {
+                        sum += (double)x[i * cols + c] * m.dense[o * cols + c];
+                        size += fabs((double)x[i * cols + c] * m.dense[o * cols + c]);
+                    }
+                    check_sum(qtype_at(k), y[i * rows + o], sum, size);
+                }
+            mem_free(scratch);
+            mem_free(x);
+            mem_free(y);
+            mem_free(z);
+            unmake(&m);
+            unmake(&p);
+        }
+    pool_free(pool);
+}
+
+/* A long matrix, so that its rows come in several slabs; and columns that are no whole panel. */
+static void bf16_gradients(void **state)
+{
+    enum { N = 37, ROWS = 2100, COLS = 600, ODD = 77 };
+    struct pool *pool = pool_new(2);
+    static const char *const formats[] = { "f32", "q8_0", "q4_1" };
+    for (int f = 0; f < 3; f++) {
+        const struct qtype *t = qtype_by_name(formats[f]);
+        const size_t cols = f ? 608 : COLS, rows = f ? 64 : ROWS;
+        struct made m = make(t, rows, cols, 3);
+        float *dy = inputs(N, rows, 1), *dx = inputs(N, cols, 2), *was = mem_dup(dx, N * cols * 4), *one = mem_dup(dx, cols * 4);
+        void *scratch = mem_aligned(64, qmat_back_scratch(rows, cols, N, true));
+        qmat_mul_t(pool, &m.w, dx, cols, dy, rows, N, true, true, scratch);
+        qmat_mul_t(NULL, &m.w, one, cols, dy, rows, 1, true, true, scratch);
+        assert_memory_equal(one, dx, cols * sizeof *dx);
+        round_all(dy, N * rows);
+        round_all(m.dense, rows * cols);
+        for (size_t i = 0; i < N; i += 4)
+            for (size_t c = 0; c < cols; c += 3) {
+                double sum = was[i * cols + c], size = 1 + fabs(sum);
+                for (size_t o = 0; o < rows; o++) {
+                    sum += (double)dy[i * rows + o] * m.dense[o * cols + c];
+                    size += fabs((double)dy[i * rows + o] * m.dense[o * cols + c]);
+                }
+                check_sum(t, dx[i * cols + c], sum, size);
+            }
+        mem_free(scratch);
+        mem_free(dy);
+        mem_free(dx);
+        mem_free(was);
+        mem_free(one);
+        unmake(&m);
+    }
+    float *dy = inputs(N, ODD, 3), *x = inputs(N, 90, 4), *dw = inputs(ODD, 90, 5), *was = mem_dup(dw, ODD * 90 * 4), *dv = mem_dup(dw, ODD * 90 * 4);
+    void *scratch = mem_aligned(64, qmat_back_scratch(ODD, 90, N, true));
+    qmat_add_outer(pool, dw, ODD, 90, dy, ODD, x, 90, N, true, scratch);
+    qmat_add_outer(NULL, dv, ODD, 90, dy, ODD, x, 90, N, true, scratch);
+    assert_memory_equal(dv, dw, ODD * 90 * sizeof *dw);
+    round_all(dy, N * ODD);
+    round_all(x, N * 90);
+    for (size_t o = 0; o < ODD; o++)
+        for (size_t c = 0; c < 90; c++) {
+            double sum = was[o * 90 + c], size = 1 + fabs(sum);
+            for (size_t i = 0; i < N; i++) {
+                sum += (double)dy[i * ODD + o] * x[i * 90 + c];
+                size += fabs((double)dy[i * ODD + o] * x[i * 90 + c]);
+            }
+            check_sum(qtype_at(0), dw[o * 90 + c], sum, size);
+        }
+    mem_free(scratch);
+    mem_free(dy);
+    mem_free(x);
+    mem_free(dw);
+    mem_free(dv);
     mem_free(was);
     pool_free(pool);
 }
@@ -289,6 +410,8 @@ int main(void)
         cmocka_unit_test(rows_do_not_depend_on_company),
         cmocka_unit_test(several_matrices_share_one_job),
         cmocka_unit_test(backward_products),
+        cmocka_unit_test(bf16_products),
+        cmocka_unit_test(bf16_gradients),
         cmocka_unit_test(rows_can_be_looked_up),
         cmocka_unit_test(hard_activations),
         cmocka_unit_test(packing_without_memory),
