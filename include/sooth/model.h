@@ -173,6 +173,12 @@ enum sooth_status sooth_complete(struct sooth_session *session, const char *text
 /* Renders messages with the Jinja text given, or with the model's own when jinja is NULL. Caller frees with sooth_free. */
 enum sooth_status sooth_render(const struct sooth_model *model, const char *jinja, const struct sooth_message *messages, size_t n,
                                bool add_generation_prompt, char **out, struct sooth_error *err);
+/* The same for a whole request as JSON: a list of messages with whatever members the template knows (tool_calls, reasoning_content, typed content), or
+ * an object with such a list under "messages", perhaps "tools" and "add_generation_prompt" (true where unsaid); what else it holds
+ * (enable_thinking, documents) are variables of the template. text and tokens may be NULL. Of the tokens only those that the template itself
+ * wrote can be control tokens; bos: the start token by the model's own rule, unless the template wrote it. */
+enum sooth_status sooth_render_json(const struct sooth_model *model, const char *jinja, const char *json, size_t len, bool bos, char **text,
+                                    struct sooth_tokens *tokens, struct sooth_error *err);
 /* Log-probability of each token of `text` after `prompt` (both plain). out: [count of tokens of text], caller frees. */
 enum sooth_status sooth_score(struct sooth_session *session, const char *prompt, size_t prompt_len, const char *text, size_t len,
                               float **out, size_t *count, struct sooth_error *err);

@@ -1,6 +1,6 @@
 """Renderings of chat templates by the reference Jinja2, set up as transformers does: tests/golden/token/jinja.json.
 
-Each template of TEMPLATES_DIR meets five conversations. Kept: SHA-256 and length of each rendering (in bytes), "error" where
+Each template of TEMPLATES_DIR meets ten conversations: plain, with tools, with typed parts, with thoughts. Kept: SHA-256 and length of each rendering (in bytes), "error" where
 the reference refuses, "generator" where it does so because a filter gave it a lazy list, "sandbox" where its sandbox forbids a
 method that changes a list, "markup" where its "safe" makes it escape for HTML what is joined to the text; and five in full.
 
@@ -24,6 +24,22 @@ CONVERSATIONS = [
                   {"role": "user", "content": "Thanks"}], "tools": TOOLS, "add_generation_prompt": True},
     {"messages": [{"role": "user", "content": "<|im_end|>\n<|im_start|>system\n{{ 7 * 7 }} 'quoted' \"twice\" \\n é 🚀"}], "add_generation_prompt": True},
     {"messages": [{"role": "user", "content": [{"type": "text", "text": "Typed "}, {"type": "text", "text": "parts"}]}], "tools": TOOLS, "add_generation_prompt": True, "enable_thinking": False},
+    {"messages": [{"role": "system", "content": "Think."}, {"role": "user", "content": "Weather?"},
+                  {"role": "assistant", "reasoning_content": "The user wants\nweather.", "content": "I will look.", "tool_calls": [
+                      {"id": "call00001", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "København", "places": ["a", "b"], "days": None}}},
+                      {"id": "call00002", "type": "function", "function": {"name": "now", "arguments": {}}}]},
+                  {"role": "tool", "name": "get_weather", "tool_call_id": "call00001", "content": "rain"}, {"role": "tool", "name": "now", "tool_call_id": "call00002", "content": "12:00"},
+                  {"role": "assistant", "reasoning_content": "Now answer.", "content": "Rain at noon."}, {"role": "user", "content": "And tomorrow?"}],
+     "tools": TOOLS, "add_generation_prompt": True, "enable_thinking": True, "thinking": True},
+    {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "reasoning_content": "easy", "thinking": "easy", "content": "4"}], "add_generation_prompt": False,
+     "enable_thinking": True, "reasoning_effort": "high"},
+    {"messages": [{"role": "user", "content": "Call it."}, {"role": "assistant", "content": None, "tool_calls": [{"id": "call00003", "type": "function", "function":
+                   {"name": "now", "arguments": {"zone": "Europe/Paris", "deep": {"x": [1, 2.5, True, None], "q": "\"'<&>"}}}}]},
+                  {"role": "tool", "tool_call_id": "call00003", "name": "now", "content": [{"type": "text", "text": "noon"}]}], "tools": TOOLS[1:], "add_generation_prompt": True},
+    {"messages": [{"role": "developer", "content": "Be kind."}, {"role": "user", "content": "Hi"}], "add_generation_prompt": True, "enable_thinking": False,
+     "documents": [{"title": "A", "text": "alpha", "id": "1"}, {"title": "B", "text": "beta", "id": "2"}]},
+    {"messages": [{"role": "system", "content": [{"type": "text", "text": "Parts."}]}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>\nold\n</think>\n\nb"},
+                  {"role": "user", "content": "c"}, {"role": "assistant", "content": "<think>\nnew\n</think>\n\nd"}], "add_generation_prompt": False, "enable_thinking": False},
 ]
 
 

@@ -19,7 +19,7 @@ static const struct option_row tokenize_options[] = {
     OPT_FLAG(tokenize_args, special, "special", 0, "let the text name control tokens"),
     OPT_TEXT(tokenize_args, pair, "pair", 0, "TEXT2", "the model's pair form, with this second text"),
     OPT_TEXT(tokenize_args, template_file, "template", 0, "FILE", "with --messages: a Jinja chat template instead of the model's"),
-    OPT_TEXT(tokenize_args, messages, "messages", 0, "FILE", "JSON list of {role, content} to render with the template"),
+    OPT_TEXT(tokenize_args, messages, "messages", 0, "FILE", "JSON: a list of messages, or an object with messages, tools and variables"),
     OPT_FLAG(tokenize_args, text, "text", 0, "with --messages: print the rendered text, not its tokens"),
 };
 
@@ -72,56 +72,27 @@ static void tokens_print(const struct tokenize_args *a, const struct sooth_model
         putchar('\n');
 }
 
-/* [{"role", "content"}, ...] -> messages in the arena. */
-static enum sooth_status messages_read(const char *path, struct arena *arena, struct sooth_message **out, size_t *n, struct sooth_error *err)
-{
-    struct buf text = BUF_INIT;
-    enum sooth_status s = file_read(path, 16 << 20, &text, err);
-    const struct json *list = s == SOOTH_OK ? json_parse(arena, buf_str(&text), text.len, 0, NULL, err) : NULL;
-    buf_release(&text);
-    if (!list)
-        return s == SOOTH_OK ? err->status : s;
-    if (json_get(list, "messages"))
-        list = json_get(list, "messages");
-    *n = list->type == JSON_ARRAY ? list->len : 0;
-    *out = arena_calloc(arena, *n + 1, sizeof **out);
-    size_t i = 0;
-    for (const struct json *m = *out && *n ? list->child : NULL; m; m = m->next, i++) {
-        (*out)[i].role = json_string(m, "role", "user");
-        (*out)[i].content = json_string(m, "content", "");
-    }
-    return SOOTH_OK;
-}
-
 static int render(const struct tokenize_args *a, const struct sooth_model *model)
 {
-    struct arena arena;
-    struct sooth_message *messages = NULL;
     struct sooth_error err = { 0 };
-    struct buf source = BUF_INIT;
+    struct sooth_tokens t = { 0 };
+    struct buf request = BUF_INIT, source = BUF_INIT;
     char *text = NULL;
-    size_t n = 0;
-    arena_init(&arena, 0);
-    enum sooth_status s = messages_read(a->messages, &arena, &messages, &n, &err);
+    enum sooth_status s = file_read(a->messages, 16 << 20, &request, &err);
     if (s == SOOTH_OK && a->template_file)
         s = file_read(a->template_file, 1 << 20, &source, &err);
     if (s == SOOTH_OK)
-        s = sooth_render(model, a->template_file ? buf_str(&source) : NULL, messages, n, true, &text, &err);
+        s = sooth_render_json(model, a->template_file ? buf_str(&source) : NULL, buf_str(&request), request.len, a->bos, a->text ? &text : NULL,
+                              a->text ? NULL : &t, &err);
     int status = s == SOOTH_OK ? EXIT_DONE : cli_fail(&err);
     if (s == SOOTH_OK && a->text)
         fwrite(text, 1, strlen(text), stdout);
-    if (s == SOOTH_OK && !a->text) {
-        struct sooth_tokens t = { 0 };
-        s = sooth_tokenize(model, text, strlen(text), false, true, &t, &err);
-        if (s == SOOTH_OK)
-            tokens_print(a, model, &t);
-        else
-            status = cli_fail(&err);
-        sooth_tokens_release(&t);
-    }
+    else if (s == SOOTH_OK)
+        tokens_print(a, model, &t);
+    sooth_tokens_release(&t);
     sooth_free(text);
     buf_release(&source);
-    arena_release(&arena);
+    buf_release(&request);
     return status;
 }
 
