@@ -79,6 +79,8 @@ static enum sooth_status options_take(struct adapt *a, const struct adapt_option
     a->o.method = a->row->name;
     a->o.variant = o->variant ? copy(a, o->variant) : a->row->variants ? a->row->variants[0] : NULL;
     a->o.targets = copy(a, o->targets ? o->targets : a->row->targets);
+    a->o.activation = copy(a, o->activation);
+    a->o.base = copy(a, o->base ? o->base : "");
     a->o.ranks = copy(a, o->ranks);
     a->o.alphas = copy(a, o->alphas);
     a->o.rank = o->rank ? o->rank : a->row->rank;
@@ -100,6 +102,12 @@ static enum sooth_status options_take(struct adapt *a, const struct adapt_option
 
 enum sooth_status adapt_new(const struct arch_model *model, const struct adapt_options *options, struct adapt **out, struct sooth_error *err)
 {
+    return adapt_attach(model, options, 0, out, err);
+}
+
+enum sooth_status adapt_attach(const struct arch_model *model, const struct adapt_options *options, uint64_t max_bytes, struct adapt **out,
+                               struct sooth_error *err)
+{
     *out = NULL;
     const struct adapt_method *row = method_find(options->method ? options->method : "lora", err);
     enum sooth_status status = row ? options_check(options, row, err) : SOOTH_ERR_ARG;
@@ -112,7 +120,7 @@ enum sooth_status adapt_new(const struct arch_model *model, const struct adapt_o
     a->model = model;
     a->scale = 1;
     a->on = true;
-    arena_init(&a->arena, 0);
+    arena_init(&a->arena, max_bytes < SIZE_MAX ? (size_t)max_bytes : 0);
     status = options_take(a, options, err);
     if (!status)
         status = row->attach(a, err);

@@ -51,6 +51,8 @@ struct adapt_options {
     size_t width;            /* inside of a bottleneck, an encoder, a prefix's projection; 0: the method's own */
     const int32_t *start;    /* tokens whose embeddings begin a soft prompt, repeated as needed; NULL: drawn */
     size_t start_count;
+    const char *activation;  /* inside a bottleneck: "relu", "gelu", ...; NULL: its kind's own */
+    const char *base;        /* what files shall call the model; NULL: "" */
     uint64_t seed;
     struct pool *pool;       /* borrowed; may be NULL */
 };
@@ -98,6 +100,23 @@ enum sooth_status adapt_set_add(struct adapt_set *s, struct adapt *a, struct soo
 enum sooth_status adapt_set_apply(struct adapt_set *s, struct run_options *options, struct sooth_error *err);
 size_t adapt_set_rows(const struct adapt_set *s);
 uint32_t adapt_set_start(const struct adapt_set *s);
+
+/* ---- files ---- */
+
+struct adapt_open_options {
+    struct pool *pool;      /* borrowed; may be NULL */
+    bool any_base;          /* wear it even if it was trained on another model */
+};
+/* A directory of PEFT, AdapterHub or MLX, or a GGUF adapter, attached to the model. Everything in it must fit and be used. The
+ * method is known afterwards by adapt_method_of. What was saved with its network opens with it: adapt_settle before serving. */
+enum sooth_status adapt_open(const char *path, const struct arch_model *model, const struct adapt_open_options *o, struct adapt **out,
+                             struct sooth_error *err);
+/* A directory in PEFT's layout (AdapterHub's for bottlenecks), or one GGUF file (llama.cpp's form for LoRA, ours for the others). Either is
+ * opened again and compared before it takes its place. */
+enum sooth_status adapt_save(struct adapt *a, const char *dir, struct sooth_error *err);
+enum sooth_status adapt_save_gguf(struct adapt *a, const char *path, struct sooth_error *err);
+/* Tells models apart, not their quantizations. */
+void adapt_base_id(const struct arch_model *m, char out[65]);
 
 /* ---- merging ---- */
 

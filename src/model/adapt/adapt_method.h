@@ -16,12 +16,14 @@ struct adapt_site {
     const char *role, *module;   /* "attn_q", "model.layers.0.self_attn.q_proj" */
     const char *name;            /* "blk.0.attn_q.weight" */
     int layer;
+    const struct arch_weight *entry; /* of `on` in the model's list */
     size_t rank;
     double alpha;
     float scale;                 /* what alpha and rank make of it */
     struct weight *part[4];      /* the method's own */
 };
 
+struct adapt_tensors;
 struct adapt {
     const struct adapt_method *row;
     const struct arch_model *model;
@@ -41,6 +43,7 @@ static inline float adapt_strength(const struct adapt *a) { return a->on ? a->sc
 struct adapt_method {
     const char *name, *note;
     const char *const *variants; /* ended by NULL; NULL: one kind */
+    const char *peft;            /* its peft_type; NULL: PEFT does not have it */
     const char *targets;         /* default */
     size_t rank;                 /* default */
     enum sooth_status (*attach)(struct adapt *a, struct sooth_error *err);
@@ -55,6 +58,8 @@ struct adapt_method {
     /* What replaces x. first: position of the method's first placeholder row, where it has such rows. */
     struct mat *(*hook)(struct run *r, const struct adapt *a, uint32_t first, enum hook_site site, unsigned layer, struct mat *x);
     void (*prefix)(struct run *r, const struct adapt *a, unsigned layer, struct mat **k, struct mat **v);
+    /* The weights as a file of t->layout has them. */
+    enum sooth_status (*tensors)(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err);
     /* Adds to out [cols] what row i of the weight changes by; w [cols] is the model's own. NULL: cannot be merged. */
     void (*merge)(const struct adapt *a, const struct adapt_site *s, float strength, size_t i, const float *w, float *out);
 };
@@ -79,8 +84,13 @@ struct adapt_layer { struct weight *w, *b; };
 bool adapt_layer_add(struct adapt *a, size_t rows, size_t cols, const char *name, struct adapt_layer *out);
 static inline struct mat *adapt_layer_run(struct run *r, const struct adapt_layer *l, struct mat *x) { return op_linear(r, l->w, l->b, x); }
 
+/* prompt.c: the one tensor of a soft prompt. */
+enum sooth_status soft_prompt_tensor(struct weight *p, struct adapt_tensors *t, struct sooth_error *err);
+/* full.c: weights whose part[0] stands in for the model's. */
+enum sooth_status copies_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err);
 /* lora.c: what DoRA shares. */
 enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err);
+enum sooth_status lora_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err);
 struct mat *lora_branch(struct run *r, const struct adapt_site *s, float scale, struct mat *x); /* scale·x AᵀBᵀ */
 struct mat *lora_dropped(struct run *r, const struct adapt *a, const struct adapt_site *s, struct mat *x);
 void lora_add_row(const struct adapt_site *s, float scale, size_t i, float *out);               /* out += scale·(BA)[i] */
@@ -91,6 +101,9 @@ bool adapt_rows_here(const struct adapt *a, const struct run *r, uint32_t first)
  * products and the lookup of tokens. An item that names nothing is an error with the nearest name. */
 enum sooth_status adapt_find_sites(struct adapt *a, bool all, struct sooth_error *err);
 
+/* adapt.c: as adapt_new, with a ceiling on its memory; 0 = none. */
+enum sooth_status adapt_attach(const struct arch_model *model, const struct adapt_options *options, uint64_t max_bytes, struct adapt **out,
+                               struct sooth_error *err);
 /* adapt_set.c */
 enum sooth_status adapt_alone(struct adapt *a, struct sooth_error *err);
 

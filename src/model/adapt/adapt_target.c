@@ -68,7 +68,7 @@ static enum sooth_status patterns_check(const char *list, struct sooth_error *er
     for (const char *at = list; at && next_word(&at, word);) {
         char *equals = strrchr(word, '=');
         double v = equals ? strtod(equals + 1, &end) : 0;
-        if (!equals || *end || !(v > 0 && v <= 65536))
+        if (!equals || *end || !(v > 0 && v <= 1e6))
             return err_set(err, SOOTH_ERR_ARG, "'%s' is not NAME=NUMBER", word);
     }
     return SOOTH_OK;
@@ -85,7 +85,7 @@ static bool offer(struct adapt *a, size_t i, bool all, struct adapt_site *out)
 {
     const struct arch_weight *w = arch_weight_at(a->model, i);
     bool table = strcmp(w->role, "token_embd") == 0;
-    *out = (struct adapt_site){.on = w->weight, .use = table ? ADAPT_LOOKUP : ADAPT_PRODUCT, .role = w->role, .name = w->weight->name, .layer = w->layer};
+    *out = (struct adapt_site){.on = w->weight, .use = table ? ADAPT_LOOKUP : ADAPT_PRODUCT, .role = w->role, .name = w->weight->name, .layer = w->layer, .entry = w};
     out->module = module_of(a, w->hf_name);
     return out->module && (all || !(w->vector || strcmp(w->role, "position_embd") == 0 || strcmp(w->role, "token_types") == 0));
 }

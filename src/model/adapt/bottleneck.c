@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/base/error.h"
-#include "model/adapt/adapt_method.h"
+#include "model/adapt/adapt_tensor.h"
 #include "model/adapt/bottleneck.h"
 
 static const struct kind {
@@ -76,6 +76,10 @@ static enum sooth_status bottleneck_attach(struct adapt *a, struct sooth_error *
     b->ff = b->attend + i->layers;
     b->sum = b->ff + i->layers;
     b->act = kind->act;
+    for (int k = 0; a->o.activation && k < ACT_COUNT; k++)
+        if (strcmp(op_act_name((enum op_act)k), a->o.activation) == 0)
+            b->act = (enum op_act)k;
+    a->o.activation = op_act_name(b->act);
     for (size_t l = 0; l < i->layers; l++)
         if ((kind->attend && !network_add(a, l, "attn", &b->attend[l])) || (kind->ff && !network_add(a, l, "ffn", &b->ff[l])) ||
             (kind->sum && !network_add(a, l, "ffn", &b->sum[l])))
@@ -114,8 +118,49 @@ static const struct weight *bottleneck_stand_in(const struct adapt *a, const str
     return s->part[0];
 }
 
+/* The name of a layer's place in an AdapterHub directory: encoders like BERT hold adapters in the output modules, decoders in the layer. */
+static void hub_place(const struct adapt *a, size_t layer, bool attention, char out[256])
+{
+    const struct arch_weight *o = in_layer(a, "attn_output", (int)layer);
+    const char *hf = o ? o->hf_name : "", *dot = hf;
+    if (strncmp(hf, "encoder.layer.", 14) == 0) {
+        snprintf(out, 256, "encoder.layer.%zu.%soutput.adapters", layer, attention ? "attention." : "");
+        return;
+    }
+    while (*dot && !(*dot >= '0' && *dot <= '9'))
+        dot++;
+    snprintf(out, 256, "%.*s%zu.%s_adapters.adapters", (int)(dot - hf), hf, layer, attention ? "attention" : "output");
+}
+
+static bool network_list(const struct adapt *a, const struct bottleneck_net *n, size_t layer, bool attention, struct adapt_tensors *t)
+{
+    static const char *const hub[] = {"adapter_down.0.weight", "adapter_down.0.bias", "adapter_up.weight", "adapter_up.bias"};
+    struct weight *w[] = {n->down.w, n->down.b, n->up.w, n->up.b};
+    char place[256];
+    hub_place(a, layer, attention, place);
+    for (size_t k = 0; k < 4; k++) {
+        struct adapt_tensor *e = t->layout == LAYOUT_GGUF ? tensors_add(t, w[k], "%s", w[k]->name) : tensors_add(t, w[k], "%s.sooth.%s", place, hub[k]);
+        if (!e)
+            return false;
+        e->vector = k % 2 == 1;
+    }
+    return true;
+}
+
+static enum sooth_status bottleneck_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    const struct bottleneck *b = a->own;
+    if (t->layout == LAYOUT_PEFT || t->layout == LAYOUT_MLX)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "a bottleneck adapter is not kept in this kind of directory");
+    for (size_t l = 0; l < arch_info(a->model)->layers; l++)
+        if ((b->attend[l].down.w && !network_list(a, &b->attend[l], l, true, t)) || (b->ff[l].down.w && !network_list(a, &b->ff[l], l, false, t)) ||
+            (b->sum[l].down.w && !network_list(a, &b->sum[l], l, false, t)))
+            return err_nomem(err);
+    return copies_tensors(a, t, err);
+}
+
 static const char *const names[] = {"houlsby", "double", "pfeiffer", NULL};
 const struct adapt_method adapt_row_adapter = {
     .name = "adapter", .note = "small networks after attention and feed-forward", .variants = names, .attach = bottleneck_attach,
-    .hook = bottleneck_hook, .stand_in = bottleneck_stand_in,
+    .hook = bottleneck_hook, .stand_in = bottleneck_stand_in, .tensors = bottleneck_tensors,
 };

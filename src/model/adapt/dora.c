@@ -20,7 +20,7 @@
 #include "core/base/error.h"
 #include <math.h>
 #include <string.h>
-#include "model/adapt/adapt_method.h"
+#include "model/adapt/adapt_tensor.h"
 
 enum { DORA_A, DORA_B, DORA_M, DORA_C, DORA_ROWS = 16 };
 
@@ -92,6 +92,20 @@ static struct mat *dora_product(struct run *r, const struct adapt *a, const stru
     return strength == 1 ? z : op_scale(r, strength, z);
 }
 
+static enum sooth_status dora_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    enum sooth_status status = lora_tensors(a, t, err);
+    for (size_t i = 0; i < a->sites.count && !status; i++) {
+        const struct adapt_site *s = &a->sites.items[i];
+        struct weight *m = s->part[DORA_M];
+        struct adapt_tensor *e = t->layout == LAYOUT_PEFT  ? tensors_add(t, m, "base_model.model.%s.lora_magnitude_vector", s->module)
+                                 : t->layout == LAYOUT_MLX ? tensors_add(t, m, "%s.m", s->module)
+                                                           : tensors_add(t, m, "%s.dora_m", s->name);
+        tensors_pair(t, e, a, s->entry, false);
+    }
+    return status;
+}
+
 static void dora_merge(const struct adapt *a, const struct adapt_site *s, float strength, size_t i, const float *w, float *out)
 {
     size_t cols = s->on->q.cols;
@@ -102,5 +116,5 @@ static void dora_merge(const struct adapt *a, const struct adapt_site *s, float 
 
 const struct adapt_method adapt_row_dora = {
     .name = "dora", .note = "LoRA on the direction of each row, its length trained apart", .targets = "attn_q?,attn_v?,attn_qkv?", .rank = 8,
-    .attach = dora_attach, .refresh = dora_refresh, .product = dora_product, .merge = dora_merge,
+    .attach = dora_attach, .refresh = dora_refresh, .product = dora_product, .merge = dora_merge, .tensors = dora_tensors, .peft = "LORA",
 };

@@ -9,7 +9,8 @@
  * of activations, which the copy does not have.
  *
  * Left out: a strength between 0 and 1 (the copy is worn or not). */
-#include "model/adapt/adapt_method.h"
+#include "core/base/error.h"
+#include "model/adapt/adapt_tensor.h"
 
 static enum sooth_status full_attach(struct adapt *a, struct sooth_error *err)
 {
@@ -30,6 +31,25 @@ static const struct weight *full_stand_in(const struct adapt *a, const struct ad
     return s->part[0];
 }
 
+/* Whole weights, as a model's own file of the container has them. */
+enum sooth_status copies_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    if (t->layout == LAYOUT_MLX)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "whole weights in an MLX directory are not known");
+    for (size_t i = 0; i < a->sites.count; i++) {
+        const struct adapt_site *s = &a->sites.items[i];
+        struct adapt_tensor *e = t->layout == LAYOUT_GGUF ? tensors_add(t, s->part[0], "%s", s->name)
+                                                          : tensors_add(t, s->part[0], "base_model.model.%s", s->entry->hf_name);
+        if (!e)
+            return err_nomem(err);
+        e->vector = s->entry->vector;
+        e->turned = t->layout != LAYOUT_GGUF && s->entry->change == ARCH_TRANSPOSED;
+        e->plus = t->layout != LAYOUT_GGUF && s->entry->change == ARCH_PLUS_ONE ? 1 : 0;
+        tensors_pair(t, e, a, s->entry, false);
+    }
+    return SOOTH_OK;
+}
+
 static void full_merge(const struct adapt *a, const struct adapt_site *s, float strength, size_t i, const float *w, float *out)
 {
     const float *mine = adapt_numbers(s->part[0]) + i * s->on->q.cols;
@@ -39,5 +59,5 @@ static void full_merge(const struct adapt *a, const struct adapt_site *s, float 
 
 const struct adapt_method adapt_row_full = {
     .name = "full", .note = "every number of the model, in f32", .targets = "all", .rank = 1, .attach = full_attach, .stand_in = full_stand_in,
-    .merge = full_merge,
+    .merge = full_merge, .tensors = copies_tensors,
 };

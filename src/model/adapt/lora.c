@@ -16,7 +16,8 @@
  *
  * Merged: W + s·BA, row by row. Unmerging is keeping W: subtracting would not give the same bits. */
 #include <math.h>
-#include "model/adapt/adapt_method.h"
+#include "core/base/error.h"
+#include "model/adapt/adapt_tensor.h"
 
 enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err)
 {
@@ -60,6 +61,47 @@ void lora_add_row(const struct adapt_site *s, float scale, size_t i, float *out)
             kernel_get()->axpy(out, scale * vb[i * s->rank + k], va + k * a->cols, a->cols);
 }
 
+/* Names and orientation of a pair: PEFT A [r, in], B [out, r]; MLX both turned; GGUF as PEFT, without alpha patterns: they are
+ * folded into B. A lookup's A is [vocab, r] here, in MLX and in GGUF, turned in PEFT. */
+static void pair_list(const struct adapt *a, const struct adapt_site *s, struct adapt_tensors *t)
+{
+    struct adapt_tensor *ea, *eb;
+    bool lookup = s->use == ADAPT_LOOKUP;
+    if (t->layout == LAYOUT_PEFT) {
+        ea = tensors_add(t, s->part[0], "base_model.model.%s.%s", s->module, lookup ? "lora_embedding_A" : "lora_A.weight");
+        if (ea)
+            ea->turned = lookup;
+        eb = tensors_add(t, s->part[1], "base_model.model.%s.%s", s->module, lookup ? "lora_embedding_B" : "lora_B.weight");
+    } else if (t->layout == LAYOUT_MLX) {
+        ea = tensors_add(t, s->part[0], "%s.lora_a", s->module);
+        if (ea)
+            ea->turned = !lookup;
+        eb = tensors_add(t, s->part[1], "%s.lora_b", s->module);
+        if (eb)
+            eb->turned = true;
+    } else {
+        ea = tensors_add(t, s->part[0], "%s.lora_a", s->name);
+        eb = tensors_add(t, s->part[1], "%s.lora_b", s->name);
+        double folded = (double)s->scale * (double)s->rank / gguf_alpha(a);
+        if (eb && fabs(folded - 1) > 1e-6)
+            eb->times = folded;
+    }
+    if (ea)
+        ea->vector = false;
+    if (eb)
+        eb->vector = false;
+    tensors_pair(t, eb, a, s->entry, false);
+}
+
+enum sooth_status lora_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    if (t->layout == LAYOUT_HUB)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "method '%s' is not kept in this kind of directory", a->row->name);
+    for (size_t i = 0; i < a->sites.count; i++)
+        pair_list(a, &a->sites.items[i], t);
+    return SOOTH_OK;
+}
+
 static struct mat *lora_product(struct run *r, const struct adapt *a, const struct adapt_site *s, float strength, struct mat *x, struct mat *y)
 {
     return lora_branch(r, s, strength * s->scale, lora_dropped(r, a, s, x));
@@ -78,9 +120,9 @@ static void lora_merge(const struct adapt *a, const struct adapt_site *s, float 
 
 const struct adapt_method adapt_row_lora = {
     .name = "lora", .note = "two thin matrices beside a weight", .targets = "attn_q?,attn_v?,attn_qkv?", .rank = 8, .attach = lora_attach, .product = lora_product,
-    .lookup = lora_lookup, .merge = lora_merge,
+    .lookup = lora_lookup, .merge = lora_merge, .tensors = lora_tensors, .peft = "LORA",
 };
 const struct adapt_method adapt_row_qlora = {
     .name = "qlora", .note = "LoRA on every product of a quantized model", .targets = "all-linear", .rank = 64, .attach = lora_attach,
-    .product = lora_product, .lookup = lora_lookup, .merge = lora_merge,
+    .product = lora_product, .lookup = lora_lookup, .merge = lora_merge, .tensors = lora_tensors, .peft = "LORA",
 };

@@ -20,7 +20,7 @@
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/rng.h"
-#include "model/adapt/adapt_method.h"
+#include "model/adapt/adapt_tensor.h"
 
 struct prefix {
     size_t width;                  /* of keys, and of values, in one layer */
@@ -163,18 +163,46 @@ static enum sooth_status prefix_settle(struct adapt *a, struct sooth_error *err)
             memcpy(adapt_numbers(p->k[l]) + i * p->width, all + i * wide + 2 * l * p->width, p->width * sizeof *all);
             memcpy(adapt_numbers(p->v[l]) + i * p->width, all + i * wide + (2 * l + 1) * p->width, p->width * sizeof *all);
         }
-    if (!status)
+    if (!status) {
         p->e = NULL;
+        a->o.variant = "direct";
+    }
     mem_free(all);
     return status;
+}
+
+/* One tensor [p, 2·layers·width]: keys and values of each layer are slices of its columns; keys in the file's rotary order. */
+static enum sooth_status prefix_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    const struct prefix *p = a->own;
+    size_t layers = arch_info(a->model)->layers;
+    const struct arch_weight *keys = NULL;
+    if (t->layout == LAYOUT_HUB || t->layout == LAYOUT_MLX)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "a prefix is not kept in this kind of directory");
+    for (size_t i = 0; i < arch_weights(a->model) && !keys; i++)
+        if (strcmp(arch_weight_at(a->model, i)->role, "attn_k") == 0)
+            keys = arch_weight_at(a->model, i);
+    for (size_t l = 0; l < 2 * layers; l++) {
+        struct adapt_tensor *e = tensors_add(t, l % 2 ? p->v[l / 2] : p->k[l / 2], "prompt_embeddings");
+        if (!e)
+            return err_nomem(err);
+        e->vector = false;
+        e->at = l * p->width;
+        e->wide = 2 * layers * p->width;
+        if (keys && l % 2 == 0)
+            tensors_pair(t, e, a, keys, true);
+    }
+    return SOOTH_OK;
 }
 
 static const char *const kinds[] = {"mlp", "direct", NULL}, *const kinds_v2[] = {"direct", "mlp", NULL};
 const struct adapt_method adapt_row_prefix = {
     .name = "prefix", .note = "keys and values before the text in every layer, made by a network", .variants = kinds, .attach = prefix_attach,
-    .settle = prefix_settle, .hook = prefix_hook, .prefix = prefix_give,
+    .settle = prefix_settle, .hook = prefix_hook, .prefix = prefix_give, .tensors = prefix_tensors,
+    .peft = "PREFIX_TUNING",
 };
 const struct adapt_method adapt_row_ptuning2 = {
     .name = "ptuning2", .note = "keys and values before the text in every layer, trained directly", .variants = kinds_v2, .attach = prefix_attach,
-    .settle = prefix_settle, .hook = prefix_hook, .prefix = prefix_give,
+    .settle = prefix_settle, .hook = prefix_hook, .prefix = prefix_give, .tensors = prefix_tensors,
+    .peft = "PREFIX_TUNING",
 };

@@ -9,8 +9,8 @@
  *
  * Adds p·d parameters. Small models gain less from it than from methods that reach every layer; the paper sees the gap close with size.
  * Left out: prompts inside or behind the text; the paper's Adafactor. */
-#include "model/adapt/adapt_method.h"
 #include "core/base/error.h"
+#include "model/adapt/adapt_tensor.h"
 
 static enum sooth_status prompt_attach(struct adapt *a, struct sooth_error *err)
 {
@@ -26,6 +26,21 @@ static struct mat *prompt_hook(struct run *r, const struct adapt *a, uint32_t fi
     return op_place(r, first, op_lookup(r, a->trained.items[0], NULL, a->rows), x);
 }
 
+static enum sooth_status prompt_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    return soft_prompt_tensor(a->trained.items[0], t, err);
+}
+
+enum sooth_status soft_prompt_tensor(struct weight *p, struct adapt_tensors *t, struct sooth_error *err)
+{
+    if (t->layout == LAYOUT_HUB || t->layout == LAYOUT_MLX)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "a soft prompt is not kept in this kind of directory");
+    struct adapt_tensor *e = tensors_add(t, p, "prompt_embeddings");
+    if (e)
+        e->vector = false;
+    return SOOTH_OK;
+}
+
 const struct adapt_method adapt_row_prompt = {
-    .name = "prompt", .note = "vectors before the text", .attach = prompt_attach, .hook = prompt_hook,
+    .name = "prompt", .note = "vectors before the text", .attach = prompt_attach, .hook = prompt_hook, .tensors = prompt_tensors, .peft = "PROMPT_TUNING",
 };

@@ -3,6 +3,7 @@
  *
  *     lstm    P = W_2 relu(W_1 BiLSTM(E))         two layers, h each way: E [p, d], W_1 [2h, 2h], W_2 [d, 2h]
  *     mlp     P = W_3 relu(W_2 relu(W_1 E))       W_1 [h, d], W_2 [h, h], W_3 [d, h]
+ *     direct  P itself: what is left when the network is gone
  *
  * Layers and shapes are PEFT's; with h = d/2 the first is the authors' own. The LSTM's input gates are one product over all rows,
  * its recurrence an op. When training ends the network is run once and dropped (adapt_settle): what remains is a soft prompt
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/base/error.h"
-#include "model/adapt/adapt_method.h"
+#include "model/adapt/adapt_tensor.h"
 
 enum { LSTM_LAYERS = 2 };
 
@@ -63,8 +64,12 @@ static enum sooth_status ptuning_attach(struct adapt *a, struct sooth_error *err
 {
     size_t d = arch_info(a->model)->dim, h = a->o.width ? a->o.width : strcmp(a->o.variant, "lstm") ? d : (d + 1) / 2;
     struct encoder *c = a->own = arena_calloc(&a->arena, 1, sizeof *c);
-    a->o.width = h;
     a->rows = a->o.tokens;
+    if (c && strcmp(a->o.variant, "direct") == 0) {
+        c->made = adapt_add(a, a->o.tokens, d, "prompt_embeddings");
+        return c->made ? adapt_embeddings(a, c->made, err) : err_nomem(err);
+    }
+    a->o.width = h;
     if (!c || !(c->e = adapt_add(a, a->o.tokens, d, "embedding")) || !encoder_add(a, c, d, h))
         return err_nomem(err);
     adapt_draw_normal(a, c->e, 1);
@@ -110,12 +115,19 @@ static enum sooth_status ptuning_settle(struct adapt *a, struct sooth_error *err
     if (status)
         return status;
     c->made = p;
+    a->o.variant = "direct";
     a->trained.count = 0;
     return vec_push(&a->trained, p) ? SOOTH_OK : err_nomem(err);
 }
 
-static const char *const kinds[] = {"lstm", "mlp", NULL};
+static enum sooth_status ptuning_tensors(const struct adapt *a, struct adapt_tensors *t, struct sooth_error *err)
+{
+    const struct encoder *c = a->own;
+    return soft_prompt_tensor(c->made, t, err);
+}
+
+static const char *const kinds[] = {"lstm", "mlp", "direct", NULL};
 const struct adapt_method adapt_row_ptuning = {
     .name = "ptuning", .note = "vectors before the text, made by a network", .variants = kinds, .attach = ptuning_attach, .settle = ptuning_settle,
-    .hook = ptuning_hook,
+    .hook = ptuning_hook, .tensors = ptuning_tensors, .peft = "P_TUNING",
 };

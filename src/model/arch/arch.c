@@ -43,6 +43,14 @@ const struct arch_hf *arch_hf(const struct arch_model *m)
     return &m->row->hf;
 }
 
+const char *arch_gguf_name(const struct arch_model *m)
+{
+    const char *own = tensor_file_string(m->file, "general.architecture", "");
+    if (m->row->gguf_arch)
+        return m->row->gguf_arch;
+    return arch_is_gguf(m) ? own : m->row->decoder ? "llama" : "bert"; /* kin that GGUF has no name of its own for */
+}
+
 bool arch_is_encoder(const struct tensor_file *f)
 {
     const struct arch_row *row = row_find(tensor_file_string(f, "general.architecture", ""), strcmp(tensor_file_format(f), "safetensors") != 0);

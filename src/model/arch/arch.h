@@ -94,6 +94,7 @@ enum arch_change {
     ARCH_TRANSPOSED  /* safetensors hold [in, out], GGUF [out, in] */
 };
 
+const char *arch_gguf_name(const struct arch_model *m); /* general.architecture of its GGUF files */
 bool arch_is_gguf(const struct arch_model *m); /* weights lie as GGUF has them (E5S1 follows it); else as safetensors */
 
 /* One entry of the loaded list. Weights that are tied or absent do not appear. */
