@@ -36,6 +36,14 @@ static inline void doc_check(const struct document *d)
         after = b->end;
     }
     assert_int_equal(after, d->text_len);
+    for (size_t i = 0; i < d->cell_count; i++) {
+        const struct doc_cell *c = &d->cells[i];
+        assert_true(c->block < d->block_count && d->blocks[c->block].kind == DOC_TABLE_ROW);
+        assert_true(c->start >= d->blocks[c->block].start && c->start < c->end &&
+                    c->end <= d->blocks[c->block].end);
+        assert_true(i == 0 || c->start >= d->cells[i - 1].end);
+    }
+    assert_null(d->parts);
     assert_int_equal(d->no_text, d->block_count == 0);
 }
 
