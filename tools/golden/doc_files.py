@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the small documents of tests/golden/doc/files. Needs python-docx, python-pptx, openpyxl and Pillow; the
+"""Writes the small documents of tests/golden/doc/files, and from them the first inputs of the fuzz targets. Needs python-docx, python-pptx, openpyxl and Pillow; the
 zip containers are written again with fixed times, so that a second run gives the same bytes."""
 import datetime
 import io
 import pathlib
+import re
 import struct
 import zipfile
 import zlib
@@ -31,7 +32,8 @@ def settle(data):
         for name in old.namelist():
             if "thumbnail" in name or "printerSettings" in name:
                 continue
-            new.writestr(zipfile.ZipInfo(name, (2024, 3, 5, 12, 0, 0)), old.read(name), zipfile.ZIP_DEFLATED)
+            body = re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", rb"\g<1>2024-03-05T12:00:00Z", old.read(name))
+            new.writestr(zipfile.ZipInfo(name, (2024, 3, 5, 12, 0, 0)), body, zipfile.ZIP_DEFLATED)
     return done.getvalue()
 
 
@@ -298,3 +300,24 @@ def archives():
 
 mail()
 archives()
+
+
+def seed(target, name, data):
+    folder = root / "tests/fuzz/corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def member(file, name):
+    with zipfile.ZipFile(out / file) as z:
+        return z.read(name)
+
+
+for target, file in [("fuzz_rtf", "pump.rtf"), ("fuzz_mail", "letter.eml"), ("fuzz_mbox", "inbox.mbox"), ("fuzz_jsondoc", "shop.json"),
+                     ("fuzz_jsonl", "log.jsonl"), ("fuzz_subtitle", "talk.vtt"), ("fuzz_archive", "pack.zip"), ("fuzz_xlsx", "sales.xlsx")]:
+    seed(target, "golden", (out / file).read_bytes())
+seed("fuzz_subtitle", "srt", (out / "talk.srt").read_bytes())
+seed("fuzz_archive", "tar", (out / "pack.tar.gz").read_bytes())
+seed("fuzz_archive", "single", (out / "single.txt.gz").read_bytes())
+seed("fuzz_xlsx", "sheet", member("sales.xlsx", "xl/worksheets/sheet1.xml"))
+seed("fuzz_pptx", "slide", member("plan.pptx", "ppt/slides/slide2.xml"))

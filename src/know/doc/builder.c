@@ -161,6 +161,8 @@ void builder_close(struct builder *b)
     size_t end = b->text.failed ? b->block.start : b->text.len;
     while (end > b->block.start && strchr(row ? " \t\n|" : " \t\n", b->text.data[end - 1]))
         end--;
+    if (end <= b->block.start) /* only the marks of empty cells: no trace, nor of what parts blocks */
+        end = b->blocks.count > 0 ? b->blocks.items[b->blocks.count - 1].end : 0;
     if (!b->text.failed)
         b->text.data[b->text.len = end] = '\0';
     b->block.end = end;

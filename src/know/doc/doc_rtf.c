@@ -71,12 +71,7 @@ static const char *codepage_name(long cp, char out[16])
     case 10000:
         return "macintosh";
     default:
-        strcpy(out, "windows-1252");
-        if ((cp >= 1250 && cp <= 1258) || cp == 874) {
-            strcpy(out, "windows-");
-            for (long unit = cp >= 1000 ? 1000 : 100, n = 8; unit > 0; unit /= 10)
-                out[n++] = (char)('0' + cp / unit % 10), out[n] = '\0';
-        }
+        snprintf(out, 16, "windows-%d", (cp >= 1250 && cp <= 1258) || cp == 874 ? (int)cp : 1252);
         return out;
     }
 }
@@ -524,7 +519,7 @@ static enum sooth_status rtf_parse(const struct doc_input *in, struct builder *b
         r->p = copy;
         r->end = copy + in->len;
         r->stack[0].alternate = 1;
-        strcpy(r->page, "windows-1252");
+        snprintf(r->page, sizeof r->page, "windows-1252");
         map_init(&r->fonts);
         map_init(&r->styles);
         s = rtf_walk(r, err);

@@ -354,7 +354,7 @@ static void cell_begin(struct xlsx *x, const struct xml_view *v)
     x->cell = (struct cell){.row = x->row, .column = column};
     x->next_column = column + 1;
     if (!xml_attribute(v->xml, "t", x->type, sizeof x->type))
-        strcpy(x->type, "n");
+        snprintf(x->type, sizeof x->type, "n");
     x->style = xml_attribute(v->xml, "s", value, sizeof value) ? (unsigned)strtoul(value, NULL, 10) : 0;
     buf_clear(&x->value);
     x->in_cell = true;

@@ -308,7 +308,7 @@ static void entity_read(const char *s, size_t len, struct entity *e)
     struct buf value = BUF_INIT, parameter = BUF_INIT;
     memset(e, 0, sizeof *e);
     entity_split(s, len, e);
-    strcpy(e->type, "text/plain");
+    snprintf(e->type, sizeof e->type, "text/plain");
     if (header_find(e, "Content-Type", &value) && value.len > 0) {
         lower_copy(e->type, sizeof e->type, value.data, "; \t");
         if (parameter_find(value.data, "charset", &parameter))
