@@ -25,10 +25,21 @@ static void option_head(const struct option_row *o, char *out, size_t size)
         snprintf(out + n, size - (size_t)n, " %s", o->arg);
 }
 
-static void options_print(const struct option_row *rows, size_t n, FILE *out)
+/* A verb's own option of the same name takes a common one's place. */
+static bool overridden(const struct verb_row *verb, const struct option_row *common)
+{
+    for (size_t i = 0; i < verb->n_options; i++)
+        if (&verb->options[i] != common && strcmp(verb->options[i].name, common->name) == 0)
+            return true;
+    return false;
+}
+
+static void options_print(const struct verb_row *verb, const struct option_row *rows, size_t n, FILE *out)
 {
     for (size_t i = 0; i < n; i++) {
         char head[96];
+        if (overridden(verb, &rows[i]))
+            continue;
         option_head(&rows[i], head, sizeof head);
         if (strlen(head) > 28)
             fprintf(out, "  %s\n  %-28s %s\n", head, "", rows[i].help);
@@ -42,10 +53,10 @@ void help_verb(const struct verb_row *verb, FILE *out)
     fprintf(out, "usage: sooth %s%s%s\n\n%s\n", verb->name, *verb->usage ? " " : "", verb->usage, verb->about);
     if (verb->n_options) {
         fprintf(out, "\noptions\n");
-        options_print(verb->options, verb->n_options, out);
+        options_print(verb, verb->options, verb->n_options, out);
     }
     fprintf(out, "\ncommon options\n");
-    options_print(common_options, n_common_options, out);
+    options_print(verb, common_options, n_common_options, out);
     if (verb->examples)
         fprintf(out, "\nexamples\n%s", verb->examples);
 }
@@ -68,13 +79,15 @@ static void roff_text(const char *s, FILE *out)
     }
 }
 
-static void roff_options(const char *title, const struct option_row *rows, size_t n, FILE *out)
+static void roff_options(const char *title, const struct verb_row *verb, const struct option_row *rows, size_t n, FILE *out)
 {
     if (!n)
         return;
     fprintf(out, ".SH %s\n", title);
     for (size_t i = 0; i < n; i++) {
         char head[96];
+        if (overridden(verb, &rows[i]))
+            continue;
         option_head(&rows[i], head, sizeof head);
         fputs(".TP\n.B ", out);
         roff_text(head + strspn(head, " "), out);
@@ -125,8 +138,8 @@ void help_manual(const struct verb_row *verb, FILE *out)
     fputs("\n.SH DESCRIPTION\n", out);
     roff_text(verb->about, out);
     fputc('\n', out);
-    roff_options("OPTIONS", verb->options, verb->n_options, out);
-    roff_options("COMMON OPTIONS", common_options, n_common_options, out);
+    roff_options("OPTIONS", verb, verb->options, verb->n_options, out);
+    roff_options("COMMON OPTIONS", verb, common_options, n_common_options, out);
     if (verb->examples) {
         fputs(".SH EXAMPLES\n", out);
         roff_lines(verb->examples, out);

@@ -35,14 +35,15 @@ static enum sooth_status dir_sync(const char *path, struct sooth_error *err)
     return status;
 }
 
-/* A directory of plain files. */
-static void dir_remove(const char *path)
+/* A directory of plain files, and of directories of such. */
+static void dir_remove(const char *path, int depth)
 {
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d));) {
         char file[PATH_MOST];
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && snprintf(file, sizeof file, "%s/%s", path, e->d_name) < PATH_MOST)
-            unlink(file);
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && snprintf(file, sizeof file, "%s/%s", path, e->d_name) < PATH_MOST &&
+            unlink(file) != 0 && depth > 0)
+            dir_remove(file, depth - 1);
     }
     if (d)
         closedir(d);
@@ -60,7 +61,7 @@ static void each(const char *out, bool clean, void (*fn)(void *user, uint64_t st
             if (!*end)
                 fn(user, step);
         } else if (clean && strncmp(e->d_name, ".checkpoint-", 12) == 0 && snprintf(path, sizeof path, "%s/%s", out, e->d_name) < PATH_MOST) {
-            dir_remove(path);
+            dir_remove(path, 1);
         }
     }
     if (d)
@@ -107,7 +108,7 @@ static void prune(const char *out, size_t keep)
     for (size_t i = 0; i + keep < p.n; i++) {
         char path[PATH_MOST];
         if (snprintf(path, sizeof path, "%s/checkpoint-%" PRIu64, out, p.steps[i]) < PATH_MOST)
-            dir_remove(path);
+            dir_remove(path, 1);
     }
 }
 
@@ -203,7 +204,7 @@ enum sooth_status checkpoint_save(const char *out, const struct learner *l, cons
     if (!status)
         status = dir_sync(out, err);
     if (status)
-        dir_remove(temp);
+        dir_remove(temp, 1);
     else if (keep)
         prune(out, keep);
     return status;

@@ -37,14 +37,14 @@ uint64_t loop_total(const struct loop_options *o, size_t units)
     return o->steps ? o->steps : (uint64_t)ceil(o->epochs * (double)steps_an_epoch(o, units));
 }
 
-static enum sooth_status plain_loss(void *user, struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err)
+enum sooth_status loop_plain(void *user, struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err)
 {
     return learner_nll(l, b, train, draw, loss, err);
 }
 
 static loop_loss *loss_of(const struct loop_options *o)
 {
-    return o->loss ? o->loss : plain_loss;
+    return o->loss ? o->loss : loop_plain;
 }
 
 enum sooth_status loop_evaluate(struct learner *l, const struct examples *e, size_t batch, loop_loss *loss, void *user, double *mean, struct sooth_error *err)
@@ -61,7 +61,7 @@ enum sooth_status loop_evaluate(struct learner *l, const struct examples *e, siz
             if (!minibatch_add(&b, &e->list.items[j], 1))
                 status = err_nomem(err);
         if (!status)
-            status = (loss ? loss : plain_loss)(user, l, &b, false, 0, &part, err);
+            status = (loss ? loss : loop_plain)(user, l, &b, false, 0, &part, err);
         sum += part;
         count += b.trained;
     }

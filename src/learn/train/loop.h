@@ -21,6 +21,8 @@ typedef bool loop_told(void *user, const struct loop_step *s);
 /* A loss and, with train, its gradient; learner_nll is the plain one. */
 typedef enum sooth_status loop_loss(void *user, struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err);
 
+enum sooth_status loop_plain(void *user, struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *loss, struct sooth_error *err);
+
 struct loop_options {
     double epochs;           /* used when steps is 0 */
     uint64_t steps;

@@ -5,18 +5,18 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/fsio.h"
 #include "core/base/hash.h"
+#include "learn/train/settings.h"
 #include "learn/train/train.h"
 #include "model/infer/infer.h"
 #include "model/token/token.h"
 #include "sooth/train.h"
 
-enum { SEQ = 1024, BATCH = 4, KEEP = 3 };
+enum { SEQ = 1024 };
 
 struct tune {
     const struct sooth_tune_options *o;
@@ -28,7 +28,7 @@ struct tune {
     struct units units;
     struct adapt *adapt;
     struct learner *learner;
-    struct loop_options fit;
+    struct loop_options loop;
     struct buf facts;
     struct sooth_train_plan plan;
     double started;
@@ -37,26 +37,10 @@ struct tune {
 void sooth_tune_options_init(struct sooth_tune_options *o)
 {
     memset(o, 0, sizeof *o);
-    o->preview = 3;
+    o->train.preview = 3;
 }
 
-/* ---- words ---- */
-
-static enum sooth_status word(const char *given, const char *const *words, size_t n, const char *what, int *out, struct sooth_error *err)
-{
-    struct buf all = BUF_INIT;
-    *out = 0;
-    if (!given)
-        return SOOTH_OK;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(given, words[i]) == 0)
-            return *out = (int)i, SOOTH_OK;
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&all, "%s%s", i ? ", " : "", words[i]);
-    err_set(err, SOOTH_ERR_ARG, "%s must be one of %s, not '%.40s'", what, buf_str(&all), given);
-    buf_release(&all);
-    return SOOTH_ERR_ARG;
-}
+/* ---- settings ---- */
 
 /* Learning rates that are a good first try: few and fresh numbers bear much, the model's own little. */
 static double rate_of(const char *method)
@@ -69,41 +53,23 @@ static double rate_of(const char *method)
     return 2e-4;
 }
 
-static enum sooth_status settings(struct tune *t, struct sooth_error *err)
+static enum sooth_status prepare(struct tune *t, struct sooth_error *err)
 {
     static const char *const on[] = {"answer", "all", "last", "turns"}, *const layouts[] = {"auto", "chat", "plain", "notes"};
     const struct sooth_tune_options *o = t->o;
     int a, b;
-    enum sooth_status status = word(o->train_on, on, 4, "what is trained", &a, err);
+    enum sooth_status status = settings_word(o->train_on, on, 4, "what is trained", &a, err);
     if (!status)
-        status = word(o->layout, layouts, 4, "the layout", &b, err);
+        status = settings_word(o->layout, layouts, 4, "the layout", &b, err);
     if (status)
         return status;
-    size_t context = arch_info(t->parts.arch)->context, seq = o->seq ? o->seq : SEQ;
-    if (o->seq > context)
-        return err_set(err, SOOTH_ERR_ARG, "the model reads %zu tokens at most, not %zu", context, o->seq);
+    size_t context = arch_info(t->parts.arch)->context, seq = o->train.seq ? o->train.seq : SEQ;
+    if (o->train.seq > context)
+        return err_set(err, SOOTH_ERR_ARG, "the model reads %zu tokens at most, not %zu", context, o->train.seq);
     t->how = (struct example_options){.on = (enum train_on)a, .layout = (enum layout)b, .most = seq < context ? seq : context, .pivot = o->pivot, .topic = o->topic};
     if (t->how.most < 2)
         return err_set(err, SOOTH_ERR_ARG, "an example needs at least 2 tokens");
-    loop_options_init(&t->fit);
-    t->fit.epochs = o->epochs > 0 ? o->epochs : 1;
-    t->fit.steps = o->steps;
-    t->fit.rate = o->rate > 0 ? o->rate : rate_of(o->method ? o->method : "lora");
-    t->fit.floor = o->floor;
-    t->fit.schedule = schedule_row_find(o->schedule ? o->schedule : "cosine");
-    t->fit.batch = o->batch ? o->batch : BATCH;
-    t->fit.accumulate = o->accumulate ? o->accumulate : 1;
-    t->fit.eval_every = o->eval_every;
-    t->fit.save_every = o->save_every;
-    t->fit.keep = o->keep ? o->keep : KEEP;
-    t->fit.patience = o->patience;
-    t->fit.outlier = o->outlier;
-    t->fit.seed = o->seed;
-    t->fit.out = o->out;
-    t->fit.resume = o->resume;
-    if (!t->fit.schedule)
-        return err_set(err, SOOTH_ERR_ARG, "there is no schedule '%.40s'", o->schedule);
-    return SOOTH_OK;
+    return settings_loop(&o->train, rate_of(o->method ? o->method : "lora"), &t->loop, err);
 }
 
 /* ---- data ---- */
@@ -146,7 +112,7 @@ static enum sooth_status data(struct tune *t, struct sooth_error *err)
             status = rows_make(t, &s, &t->valid, err);
     }
     samples_release(&s);
-    if (!status && !units_make(&t->units, &t->train, t->o->pack, t->how.most, t->o->seed))
+    if (!status && !units_make(&t->units, &t->train, t->o->pack, t->how.most, t->o->train.seed))
         status = err_nomem(err);
     return status;
 }
@@ -157,17 +123,12 @@ static enum sooth_status attach(struct tune *t, struct sooth_error *err)
 {
     const struct sooth_tune_options *o = t->o;
     struct adapt_options a = {.method = o->method, .variant = o->variant, .targets = o->targets, .rank = o->rank, .alpha = o->alpha, .rslora = o->rslora,
-                              .dropout = o->dropout, .tokens = o->tokens, .width = o->width, .seed = o->seed, .pool = t->parts.pool};
+                              .dropout = o->dropout, .tokens = o->tokens, .width = o->width, .seed = o->train.seed, .pool = t->parts.pool};
     struct learner_options l;
-    learner_options_init(&l);
-    l.optimizer = o->optimizer;
-    l.decay = o->decay;
-    l.clip = o->clip < 0 ? 0 : o->clip > 0 ? o->clip : 1;
-    l.checkpoint = o->checkpointing;
-    l.page_dir = o->out;
+    settings_learner(&o->train, &l);
     enum sooth_status status = adapt_new(t->parts.arch, &a, &t->adapt, err);
-    if (!status && o->out && !o->dry_run)
-        status = dir_make(o->out, err);
+    if (!status && o->train.out && !o->train.dry_run)
+        status = dir_make(o->train.out, err);
     return status ? status : learner_new(t->parts.arch, t->adapt, t->parts.pool, &l, &t->learner, err);
 }
 
@@ -183,8 +144,8 @@ static enum sooth_status facts(struct tune *t, struct sooth_error *err)
 {
     buf_printf(&t->facts, "model=%s\nmethod=%s\ntrained=%" PRIu64 "\n", sooth_model_fingerprint(t->model), adapt_method_of(t->adapt), adapt_parameters(t->adapt));
     buf_printf(&t->facts, "data=%016" PRIx64 "\nvalid=%016" PRIx64 "\nseq=%zu\npack=%d\n", examples_hash(&t->train), examples_hash(&t->valid), t->how.most, t->o->pack);
-    buf_printf(&t->facts, "batch=%zu\naccumulate=%zu\nseed=%" PRIu64 "\n", t->fit.batch, t->fit.accumulate, t->o->seed);
-    t->fit.facts = buf_str(&t->facts);
+    buf_printf(&t->facts, "batch=%zu\naccumulate=%zu\nseed=%" PRIu64 "\n", t->loop.batch, t->loop.accumulate, t->o->train.seed);
+    t->loop.facts = buf_str(&t->facts);
     return t->facts.failed ? err_nomem(err) : SOOTH_OK;
 }
 
@@ -213,59 +174,24 @@ static struct sooth_train_row preview_row(struct arena *a, const struct tokenize
     return row;
 }
 
-/* One step with a learning rate of zero over the largest micro-batch, and the same without recording: what memory it takes is
- * what the run will take, and how long it takes foretells the run. */
-static enum sooth_status probe(struct tune *t, struct sooth_error *err)
-{
-    struct minibatch b = {0};
-    struct rusage use;
-    double loss, norm, start = clock_seconds(), step_seconds, eval_seconds;
-    bool taken;
-    enum sooth_status status = loop_largest(t->learner, &t->train, &t->units, &t->fit, &b, err);
-    learner_clear(t->learner);
-    if (!status)
-        status = learner_nll(t->learner, &b, true, 1, &loss, err);
-    if (!status)
-        status = learner_step(t->learner, 0, &norm, &taken, err);
-    step_seconds = clock_seconds() - start;
-    if (!status)
-        status = learner_nll(t->learner, &b, false, 0, &loss, err);
-    eval_seconds = clock_seconds() - start - step_seconds;
-    double rows = b.token.count ? (double)b.token.count : 1, share = (double)t->plan.steps / (double)(t->plan.steps_an_epoch ? t->plan.steps_an_epoch : 1);
-    double evals = t->valid.list.count ? 2 + (t->fit.eval_every ? (double)(t->plan.steps / t->fit.eval_every) : 0) : 0;
-    t->plan.seconds = (double)t->train.tokens * share * step_seconds / rows + (double)t->valid.tokens * evals * eval_seconds / rows;
-    getrusage(RUSAGE_SELF, &use);
-    t->plan.memory_bytes = (uint64_t)use.ru_maxrss * 1024;
-    minibatch_release(&b);
-    return status;
-}
-
 static enum sooth_status plan(struct tune *t, bool *go, struct sooth_error *err)
 {
-    const struct arch_info *info = arch_info(t->parts.arch);
     struct arena a;
-    size_t show = t->o->preview < t->train.list.count ? t->o->preview : t->train.list.count;
+    size_t show = t->o->train.preview < t->train.list.count ? t->o->train.preview : t->train.list.count;
     enum sooth_status status = SOOTH_OK;
-    t->plan = (struct sooth_train_plan){
-        .method = adapt_method_of(t->adapt), .arch = info->arch, .weights = info->type ? info->type->name : "", .parameters = info->parameters,
-        .trained_parameters = adapt_parameters(t->adapt), .trained_matrices = adapt_trained(t->adapt), .rows = t->train.rows, .examples = t->train.list.count,
-        .units = units_count(&t->units), .trained_tokens = t->train.trained, .masked_tokens = t->train.tokens - t->train.trained, .cut = t->train.cut,
-        .cut_answers = t->train.cut_answers, .dropped = t->train.dropped, .split = t->train.split, .valid_rows = t->valid.rows, .valid_tokens = t->valid.trained,
-        .steps = loop_total(&t->fit, units_count(&t->units)), .rate = t->fit.rate};
-    size_t a_step = t->fit.batch * t->fit.accumulate;
-    t->plan.steps_an_epoch = (t->plan.units + a_step - 1) / a_step;
-    t->fit.warmup = t->o->warmup < 1 ? (uint64_t)(t->o->warmup * (double)t->plan.steps) : (uint64_t)t->o->warmup;
+    status = settings_plan(t->learner, &t->train, &t->valid, &t->units, &t->loop, &t->plan, err);
+    t->loop.warmup = settings_warmup(&t->o->train, t->plan.steps);
     *go = true;
-    if (!examples_repeated(&t->train, &t->valid, &t->plan.duplicates, &t->plan.shared))
-        return err_nomem(err);
+    if (status)
+        return status;
     arena_init(&a, (size_t)256 << 20);
     struct sooth_train_row *rows = arena_array(&a, show + 1, sizeof *rows);
     for (size_t i = 0; rows && i < show; i++)
         rows[i] = preview_row(&a, t->parts.tokenizer, &t->train.list.items[i]);
     t->plan.preview = rows;
     t->plan.n_preview = rows ? show : 0;
-    if (t->o->dry_run)
-        status = probe(t, err);
+    if (t->o->train.dry_run)
+        status = settings_probe(t->learner, &t->train, &t->valid, &t->units, &t->loop, loop_plain, NULL, &t->plan, err);
     if (!status && t->events && t->events->on_plan)
         *go = t->events->on_plan(t->events->user, &t->plan);
     t->plan.preview = NULL;
@@ -277,38 +203,35 @@ static enum sooth_status plan(struct tune *t, bool *go, struct sooth_error *err)
 
 static bool told(void *user, const struct loop_step *s)
 {
-    struct tune *t = user;
-    struct sooth_train_step step = {.step = s->step, .total = s->total, .epoch = s->epoch, .loss = s->loss, .grad_norm = s->grad_norm, .rate = s->rate,
-                                    .eval_loss = s->eval_loss, .tokens = s->tokens, .skipped = s->skipped, .saved = s->saved};
-    return !t->events || !t->events->on_step || t->events->on_step(t->events->user, &step);
+    return settings_told(((struct tune *)user)->events, s);
 }
 
-static enum sooth_status fit(struct tune *t, struct sooth_train_result *out, struct sooth_error *err)
+/* The adapter, ready to be worn, into the result and into every checkpoint. */
+static enum sooth_status result_save(void *user, const char *dir, struct sooth_error *err)
+{
+    return adapt_save(((struct tune *)user)->adapt, dir, err);
+}
+
+static enum sooth_status run(struct tune *t, struct sooth_train_result *out, struct sooth_error *err)
 {
     struct loop_result r;
-    t->fit.told = told;
-    t->fit.user = t;
-    enum sooth_status status = loop_run(t->learner, &t->train, &t->units, &t->valid, &t->fit, &r, err);
+    t->loop.told = told;
+    t->loop.extra = result_save;
+    t->loop.user = t;
+    enum sooth_status status = loop_run(t->learner, &t->train, &t->units, &t->valid, &t->loop, &r, err);
     if (status)
         return status;
-    out->step = r.step;
-    out->total = r.total;
-    out->resumed_at = r.resumed_at;
-    out->skipped = r.skipped;
-    out->loss = r.loss;
-    out->eval_before = r.eval_before;
-    out->eval_after = r.eval_after;
-    out->stopped = r.end == LOOP_STOPPED;
+    settings_result(&r, out);
     if (t->test.list.count && !out->stopped)
-        status = loop_evaluate(t->learner, &t->test, t->fit.batch, NULL, NULL, &out->test_loss, err);
+        status = loop_evaluate(t->learner, &t->test, t->loop.batch, NULL, NULL, &out->test_loss, err);
     return status;
 }
 
 static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, struct sooth_error *err)
 {
-    struct sooth_model_options model = {.threads = t->o->threads};
+    struct sooth_model_options model = {.threads = t->o->train.threads};
     bool go = true;
-    if (!t->o->model || !t->o->data || (!t->o->out && !t->o->dry_run))
+    if (!t->o->model || !t->o->data || (!t->o->train.out && !t->o->train.dry_run))
         return err_set(err, SOOTH_ERR_ARG, "tuning needs a model, data and a directory for the result");
     enum sooth_status status = sooth_model_open(t->o->model, &model, &t->model, err);
     if (status)
@@ -316,24 +239,24 @@ static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, st
     t->parts = infer_parts(t->model);
     if (!t->parts.arch || !arch_info(t->parts.arch)->decoder)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "'%s' is not a local model that generates text", t->o->model);
-    status = settings(t, err);
+    status = prepare(t, err);
     if (!status)
         status = data(t, err);
     if (!status)
         status = attach(t, err);
     if (!status)
         status = plan(t, &go, err);
-    if (status || !go || t->o->dry_run)
+    if (status || !go || t->o->train.dry_run)
         return status;
     status = facts(t, err);
-    return status ? status : fit(t, out, err);
+    return status ? status : run(t, out, err);
 }
 
 enum sooth_status sooth_tune(const struct sooth_tune_options *options, const struct sooth_train_events *events,
                              struct sooth_train_result *out, struct sooth_error *err)
 {
     struct tune t = {.o = options, .events = events, .facts = BUF_INIT, .started = clock_seconds()};
-    struct sooth_train_result result = {.loss = NAN, .eval_before = NAN, .eval_after = NAN, .test_loss = NAN};
+    struct sooth_train_result result = settings_nothing;
     struct sooth_error own = {0};
     examples_init(&t.train);
     examples_init(&t.valid);

@@ -38,6 +38,16 @@ static const struct arch_row *row_find(const char *arch, bool gguf)
     return NULL;
 }
 
+const struct arch_hf *arch_hf_of(const char *name, bool *decoder)
+{
+    for (size_t i = 0; i < sizeof arch_rows / sizeof *arch_rows; i++)
+        if (strcmp(arch_rows[i]->name, name) == 0) {
+            *decoder = arch_rows[i]->decoder;
+            return arch_rows[i]->hf_arch ? &arch_rows[i]->hf : NULL;
+        }
+    return NULL;
+}
+
 const struct arch_hf *arch_hf(const struct arch_model *m)
 {
     return &m->row->hf;
@@ -270,10 +280,9 @@ static enum sooth_status pack(struct arch_model *m, const struct arch_options *o
     return status;
 }
 
-enum sooth_status arch_load(const struct tensor_file *f, const struct arch_options *options, struct arch_model **out, struct sooth_error *err)
+/* A model of the file's architecture and configuration, its weights not yet looked for. */
+static enum sooth_status model_new(const struct tensor_file *f, const struct arch_options *o, struct arch_model **out, struct sooth_error *err)
 {
-    static const struct arch_options none;
-    const struct arch_options *o = options ? options : &none;
     const char *arch = tensor_file_string(f, "general.architecture", NULL);
     *out = NULL;
     if (!arch)
@@ -283,13 +292,21 @@ enum sooth_status arch_load(const struct tensor_file *f, const struct arch_optio
         err_set(err, SOOTH_ERR_UNSUPPORTED, "architecture '%s' is not known", arch);
         return err_hint(err, "'sooth list arch' shows those that are");
     }
-    struct arch_model *m = mem_calloc(1, sizeof *m);
+    struct arch_model *m = *out = mem_calloc(1, sizeof *m);
     if (!m)
         return err_nomem(err);
     m->row = row;
     m->file = f;
     arena_init(&m->arena, (size_t)1 << 32);
-    enum sooth_status status = configure(m, o, err);
+    return configure(m, o, err);
+}
+
+enum sooth_status arch_load(const struct tensor_file *f, const struct arch_options *options, struct arch_model **out, struct sooth_error *err)
+{
+    static const struct arch_options none;
+    const struct arch_options *o = options ? options : &none;
+    enum sooth_status status = model_new(f, o, out, err);
+    struct arch_model *m = *out;
     if (!status)
         status = arch_weights_load(m, err);
     if (!status)
@@ -298,10 +315,20 @@ enum sooth_status arch_load(const struct tensor_file *f, const struct arch_optio
         status = pack(m, o, err);
     if (status) {
         arch_free(m);
-        return status;
+        *out = NULL;
     }
-    *out = m;
-    return SOOTH_OK;
+    return status;
+}
+
+enum sooth_status arch_parts(const struct tensor_file *f, arch_part_fn *fn, void *user, struct sooth_error *err)
+{
+    static const struct arch_options none;
+    struct arch_model *m;
+    enum sooth_status status = model_new(f, &none, &m, err);
+    if (!status)
+        status = arch_parts_list(m, fn, user, err);
+    arch_free(m);
+    return status;
 }
 
 void arch_free(struct arch_model *m)

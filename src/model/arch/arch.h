@@ -111,6 +111,21 @@ size_t arch_weights(const struct arch_model *m);
 const struct arch_weight *arch_weight_at(const struct arch_model *m, size_t i);
 const struct weight *arch_weight_find(const struct arch_model *m, const char *gguf_name); /* NULL if absent */
 
+/* ---- making a new model ---- */
+
+/* A weight that a directory of safetensors with this configuration holds. */
+struct arch_part {
+    const char *name;             /* Hugging Face's */
+    const char *role;
+    size_t rows, cols;            /* as the model has them; rows 1: a vector */
+    enum arch_init init;
+    enum arch_change change;
+    bool vector, optional;
+};
+typedef enum sooth_status arch_part_fn(void *user, const struct arch_part *part, struct sooth_error *err);
+/* f: a directory whose config.json counts and whose weights do not: it may hold none. In the order of the list. */
+enum sooth_status arch_parts(const struct tensor_file *f, arch_part_fn *fn, void *user, struct sooth_error *err);
+
 /* ---- the table ---- */
 
 /* How a Hugging Face directory calls an architecture. */
@@ -119,6 +134,7 @@ struct arch_hf {
     bool short_names; /* n_embd for hidden_size and so on */
 };
 const struct arch_hf *arch_hf(const struct arch_model *m);
+const struct arch_hf *arch_hf_of(const char *name, bool *decoder); /* by the row's name; NULL if unknown or never a directory */
 bool arch_is_encoder(const struct tensor_file *f); /* by its architecture's name; false for one that is not known */
 
 const char *arch_name_at(size_t i, const char **note); /* NULL past the last */

@@ -79,6 +79,8 @@ const struct json *arch_config(const struct arch_model *m);
 
 /* Finds, checks and wires every weight of the row's list (params.c). */
 enum sooth_status arch_weights_load(struct arch_model *m, struct sooth_error *err);
+/* Tells fn each weight of the row's list as a directory of safetensors would hold it. */
+enum sooth_status arch_parts_list(const struct arch_model *m, arch_part_fn *fn, void *user, struct sooth_error *err);
 
 /* The file's tensor for a weight outside the blocks, by its role; NULL if absent. */
 const struct file_tensor *arch_top_tensor(const struct arch_model *m, const char *role);

@@ -244,3 +244,21 @@ enum sooth_status arch_weights_load(struct arch_model *m, struct sooth_error *er
     map_release(&seen);
     return status;
 }
+
+/* ---- a new model ---- */
+
+enum sooth_status arch_parts_list(const struct arch_model *m, arch_part_fn *fn, void *user, struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_OK;
+    for (int layer = -1; layer < (int)m->info.layers && !status; layer++)
+        for (const struct arch_param *p = layer < 0 ? m->row->tops : m->row->params; p->role && !status; p++) {
+            struct names n;
+            if (p->flags & PARAM_HEAD)
+                continue;
+            names_of(m, p, layer, &n);
+            struct arch_part part = {.name = n.hf, .role = p->role, .rows = p->rows ? extent(m, p->rows) : 1, .cols = extent(m, p->cols), .init = p->init,
+                                     .change = change_of(p->flags), .vector = !p->rows, .optional = p->flags & PARAM_OPTIONAL};
+            status = fn(user, &part, err);
+        }
+    return status;
+}

@@ -44,6 +44,17 @@ static uint32_t byte_to_char(unsigned byte)
     return c;
 }
 
+void token_byte_text(unsigned char byte, char out[4])
+{
+    out[utf8_encode(byte_to_char(byte), out)] = 0;
+}
+
+bool token_cut(const char *rules, const char *text, size_t len, token_cut_fn *piece, void *user)
+{
+    const struct bpe_rules *r = bpe_rules_find(rules);
+    return r && bpe_cut(r, text, len, piece, user);
+}
+
 /* The byte that a character stands for, or -1: 0x00-0x20, 0x7F-0xA0, 0xAD are U+0100 to U+0143. */
 static int char_to_byte(uint32_t c)
 {

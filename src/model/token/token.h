@@ -130,6 +130,13 @@ enum sooth_status token_encode_pair(const struct tokenizer *t, const char *a, si
 /* Number of tokens of a plain text, nothing added; SIZE_MAX on failure (memory, limit). */
 size_t token_count(const struct tokenizer *t, const char *text, size_t len);
 
+/* The first cut of byte-level BPE by rules of that name ("gpt-2"): calls piece for each, in order, until it returns false.
+ * False then, and for rules that are not known. What trains a vocabulary counts these. */
+typedef bool token_cut_fn(void *user, const char *text, size_t from, size_t to);
+bool token_cut(const char *rules, const char *text, size_t len, token_cut_fn *piece, void *user);
+/* The printable character that stands for a byte in the pieces of byte-level BPE; UTF-8, NUL-terminated. */
+void token_byte_text(unsigned char byte, char out[4]);
+
 /* ---- ids to text ---- */
 
 /* Streaming: what comes out is always valid UTF-8; at most 3 bytes of an unfinished character are held back; an

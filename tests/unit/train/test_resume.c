@@ -15,21 +15,22 @@ static void options(struct sooth_tune_options *o, const char *out)
     snprintf(data, sizeof data, "%s", train_path("rows.jsonl"));
     snprintf(valid, sizeof valid, "%s", train_path("valid.jsonl"));
     train_write(data, rows);
-    train_write(valid, "{\"prompt\":\"who\",\"completion\":\"the other one\"}\n");
+    train_write(valid, "{\"prompt\":\"is it\",\"completion\":\"it is in the tank\"}\n");
     sooth_tune_options_init(o);
     o->model = TINY;
     o->data = data;
     o->valid = valid;
-    o->out = out;
-    o->batch = 2;
-    o->steps = 12;
-    o->rate = 1e-2;
+    o->train.out = out;
+    o->train.batch = 2;
+    o->train.steps = 8;
+    o->train.rate = 3e-2;
     o->dropout = 0.1;
-    o->threads = 1;
-    o->seed = 5;
-    o->save_every = 2;
-    o->eval_every = 4;
-    o->outlier = 4;
+    o->train.threads = 1;
+    o->train.seed = 5;
+    o->train.save_every = 3;
+    o->train.eval_every = 4;
+    o->train.outlier = 4;
+    o->train.keep = 2;
 }
 
 static void tune(const struct sooth_tune_options *o, struct sooth_train_result *r)
@@ -53,7 +54,7 @@ static void same_file(const char *a, const char *b)
 static void same_run(const char *a, const char *b)
 {
     char x[2][1100];
-    static const char *const files[] = {"train.jsonl", "checkpoint-12/state.safetensors"};
+    static const char *const files[] = {"train.jsonl", "checkpoint-8/state.safetensors"};
     for (size_t i = 0; i < 2; i++) {
         snprintf(x[0], sizeof x[0], "%s/%s", a, files[i]);
         snprintf(x[1], sizeof x[1], "%s/%s", b, files[i]);
@@ -61,9 +62,9 @@ static void same_run(const char *a, const char *b)
     }
 }
 
-static bool stop_at_seven(void *user, const struct sooth_train_step *s)
+static bool stop_at_five(void *user, const struct sooth_train_step *s)
 {
-    return s->step != 7;
+    return s->step != 5;
 }
 
 /* Ctrl-C: the callback says stop; the state is saved, and the rest of the run is the rest of the straight one. */
@@ -71,21 +72,22 @@ static void a_stopped_run_goes_on(void **state)
 {
     struct sooth_tune_options o;
     struct sooth_train_result r;
-    struct sooth_train_events events = {.on_step = stop_at_seven};
+    struct sooth_train_events events = {.on_step = stop_at_five};
     char straight[1024], stopped[1024];
     snprintf(straight, sizeof straight, "%s", train_path("straight"));
     snprintf(stopped, sizeof stopped, "%s", train_path("stopped"));
     options(&o, straight);
     tune(&o, &r);
-    assert_true(r.step == 12 && r.eval_after < r.eval_before && r.resumed_at == 0);
-    o.out = stopped;
+    assert_true(r.step == 8 && r.eval_after < r.eval_before && r.resumed_at == 0);
+    o.train.out = stopped;
     assert_int_equal(sooth_tune(&o, &events, &r, NULL), SOOTH_OK);
-    assert_true(r.stopped && r.step == 7);
-    o.resume = true;
+    assert_true(r.stopped && r.step == 5);
+    o.train.resume = true;
     tune(&o, &r);
-    assert_int_equal(r.resumed_at, 7);
+    assert_int_equal(r.resumed_at, 5);
     same_run(straight, stopped);
-    assert_false(file_exists(train_path("stopped/checkpoint-2"))); /* three stay */
+    assert_false(file_is_dir(train_path("stopped/checkpoint-3"))); /* two stay */
+    assert_true(file_is_dir(train_path("stopped/checkpoint-6")));
 }
 
 /* Lesson 12, fifty times: killed at a random moment (also while saving), resumed until done. */
@@ -99,11 +101,11 @@ static void lesson_training_12_killed_fifty_times_it_ends_with_the_same_bits(voi
     snprintf(killed, sizeof killed, "%s", train_path("killed"));
     options(&o, killed);
     double start = clock_seconds();
-    o.out = train_path("timed");
+    o.train.out = train_path("timed");
     tune(&o, &r);
     double whole = clock_seconds() - start;
-    o.out = killed;
-    o.resume = true;
+    o.train.out = killed;
+    o.train.resume = true;
     rng_seed(&rng, 11);
     int kills = 0, ends = 0;
     for (int i = 0; i < 1000 && kills < 50; i++) {
@@ -138,16 +140,16 @@ static void a_run_is_not_overwritten_nor_mixed_with_another(void **state)
     options(&o, train_path("straight"));
     assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
     assert_non_null(strstr(err.text, "already holds a run"));
-    o.resume = true;
+    o.train.resume = true;
     o.rank = 4;
     assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
     assert_non_null(strstr(err.text, "there 'trained="));
     o.rank = 8;
-    o.batch = 3;
+    o.train.batch = 3;
     assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
     assert_non_null(strstr(err.text, "there 'batch=2', here 'batch=3'"));
-    o.batch = 2;
-    o.optimizer = "sgd";
+    o.train.batch = 2;
+    o.train.optimizer = "sgd";
     assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
 }
 
@@ -157,9 +159,9 @@ static void a_damaged_checkpoint_is_refused(void **state)
     struct sooth_tune_options o;
     struct sooth_error err = {0};
     struct buf text = BUF_INIT;
-    const char *path = train_path("straight/checkpoint-12/state.safetensors");
+    const char *path = train_path("straight/checkpoint-8/state.safetensors");
     options(&o, train_path("straight"));
-    o.resume = true;
+    o.train.resume = true;
     assert_int_equal(file_read(path, 1 << 28, &text, NULL), SOOTH_OK);
     for (size_t i = 0; i < 3; i++) {
         size_t at = text.len - 100 - i * (text.len / 4);
@@ -189,10 +191,10 @@ static void a_dry_run_counts_measures_and_writes_nothing(void **state)
     struct sooth_train_plan p = {0};
     struct sooth_train_events events = {.on_plan = plan_seen, .user = &p};
     options(&o, train_path("dry"));
-    o.dry_run = true;
+    o.train.dry_run = true;
     assert_int_equal(sooth_tune(&o, &events, NULL, NULL), SOOTH_OK);
     assert_int_equal(p.rows, 5);
-    assert_int_equal(p.steps, 12);
+    assert_int_equal(p.steps, 8);
     assert_int_equal(p.steps_an_epoch, 3);
     assert_true(p.trained_tokens > 0 && p.masked_tokens > p.trained_tokens && p.memory_bytes > 1 << 20 && p.seconds > 0 && p.valid_rows == 1);
     assert_false(file_exists(train_path("dry/train.jsonl")));
