@@ -87,6 +87,10 @@ enum sooth_status sooth_kb_check(struct sooth_kb *kb, sooth_line_fn *fn, void *u
 struct sooth_kb_info { const char *path, *embedder, *metric, *fingerprint; size_t dim, docs, chunks, chunk_tokens; uint64_t bytes; int schema; };
 enum sooth_status sooth_kb_info(struct sooth_kb *kb, struct sooth_kb_info *out, struct sooth_error *err);
 
+/* The tables of knowledge bases ("format": kinds of documents ...) and their rows, for listings: NULL past the end. */
+const char *sooth_kb_list_tables(size_t i);
+const char *sooth_kb_list(const char *table, size_t i, const char **note);
+
 /* --- search ------------------------------------------------------------------------------------------------ */
 
 enum sooth_search_mode { SOOTH_SEARCH_HYBRID, SOOTH_SEARCH_VECTOR, SOOTH_SEARCH_TEXT };

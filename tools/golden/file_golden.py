@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/file/small.{gguf,safetensors} with the reference packages (pip: gguf, safetensors, numpy)."""
+"""Writes tests/golden/file/small.{gguf,safetensors} and small-0000N-of-00003.gguf with the reference packages (pip: gguf, safetensors, numpy)."""
 import pathlib
 import gguf
 import numpy as np
@@ -25,3 +25,11 @@ w.write_kv_data_to_file()
 w.write_tensors_to_file()
 w.close()
 save_file({"a.weight": a, "b.weight": b}, str(out / "small.safetensors"), metadata={"format": "np"})
+w = gguf.GGUFWriter(str(out / "small.gguf"), "llama", split_max_tensors=2)
+w.add_block_count(1)
+for i in range(5):
+    w.add_tensor(f"t{i}.weight", a + i)
+w.write_header_to_file()
+w.write_kv_data_to_file()
+w.write_tensors_to_file()
+w.close()

@@ -169,7 +169,8 @@ static int add_run(void *p)
 
 const struct verb_row verb_add = {
     .name = "add", .group = "knowledge", .usage = "PATH...", .summary = "put documents into the knowledge base",
-    .about = "Reads files and directories (text, Markdown, HTML, PDF, DOCX, ODT, EPUB, CSV, source code; any encoding),\n"
+    .about = "Reads files and directories (PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, RTF, mail, CSV, JSON,\n"
+             "subtitles, source code, text in any encoding, and archives of these: 'sooth list formats'),\n"
              "cuts them into chunks, embeds them and stores all of it in one database. A file that has not changed costs\n"
              "nothing; a changed one is updated. '-' reads standard input. A file that cannot be read costs one line on\n"
              "standard error and exit status 1; the others are added all the same.",

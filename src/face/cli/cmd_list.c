@@ -1,6 +1,7 @@
 /* cmd_list.c: `sooth list [TABLE]`: the rows of the library's tables. */
 #include <string.h>
 #include "cli.h"
+#include "sooth/kb.h"
 #include "sooth/train.h"
 
 extern const struct verb_row verb_list;
@@ -25,6 +26,30 @@ static void list_line(const struct list_args *a, const char *table, const char *
     cli_json_line(line);
 }
 
+/* Each floor lists its own tables. */
+static const struct {
+    const char *(*tables)(size_t i);
+    const char *(*rows)(const char *table, size_t i, const char **note);
+} floors[] = {
+    {sooth_list_tables, sooth_list},
+    {sooth_kb_list_tables, sooth_kb_list},
+    {sooth_train_list_tables, sooth_train_list},
+};
+enum { FLOORS = sizeof floors / sizeof floors[0] };
+
+/* The i-th table of all: the verbs, then those of each floor. */
+static const char *table_at(size_t i)
+{
+    const char *name;
+    if (i-- == 0)
+        return "verb";
+    for (size_t f = 0; f < FLOORS; f++)
+        for (size_t t = 0; (name = floors[f].tables(t)); t++)
+            if (i-- == 0)
+                return name;
+    return NULL;
+}
+
 static void list_table(const struct list_args *a, const char *table, struct buf *line)
 {
     const char *name, *note;
@@ -33,18 +58,9 @@ static void list_table(const struct list_args *a, const char *table, struct buf 
     if (strcmp(table, "verb") == 0)
         for (size_t i = 0; i < verb_count(); i++)
             list_line(a, table, verb_at(i)->name, verb_at(i)->summary, line);
-    for (size_t i = 0; (name = sooth_list(table, i, &note)); i++)
-        list_line(a, table, name, note, line);
-    for (size_t i = 0; (name = sooth_train_list(table, i, &note)); i++)
-        list_line(a, table, name, note, line);
-}
-
-static const char *table_at(size_t i)
-{
-    size_t models = 0;
-    while (sooth_list_tables(models))
-        models++;
-    return i == 0 ? "verb" : i <= models ? sooth_list_tables(i - 1) : sooth_train_list_tables(i - 1 - models);
+    for (size_t f = 0; f < FLOORS; f++)
+        for (size_t i = 0; (name = floors[f].rows(table, i, &note)); i++)
+            list_line(a, table, name, note, line);
 }
 
 static int list_run(void *p)
@@ -68,6 +84,6 @@ static int list_run(void *p)
 const struct verb_row verb_list = {
     .name = "list", .group = "help", .usage = "[TABLE...]", .summary = "list architectures, number formats, document formats ...",
     .about = "Prints the rows of the named tables, or of all: what this build knows.",
-    .examples = "  sooth list arch\n  sooth list qtype --json\n",
+    .examples = "  sooth list arch\n  sooth list formats\n  sooth list qtype --json\n",
     .args_size = sizeof(struct list_args), .run = list_run,
 };

@@ -14,6 +14,8 @@
 #define TEXT_MAX ((size_t)256 << 20)
 #define WARNINGS_MAX 50
 #define BLOCKS_MAX 4000000
+#define PARTS_MAX 4096
+#define PART_BYTES_MAX ((size_t)256 << 20)
 
 void builder_init(struct builder *b)
 {
@@ -36,6 +38,17 @@ void builder_release(struct builder *b)
     for (size_t i = 0; i < b->warnings.count; i++)
         mem_free(b->warnings.items[i]);
     vec_free(&b->warnings);
+    vec_free(&b->cells);
+    for (size_t i = 0; i < b->meta.count; i++) {
+        mem_free(b->meta.items[i].key);
+        mem_free(b->meta.items[i].value);
+    }
+    vec_free(&b->meta);
+    for (size_t i = 0; i < b->parts.count; i++) {
+        mem_free(b->parts.items[i].name);
+        mem_free(b->parts.items[i].data);
+    }
+    vec_free(&b->parts);
 }
 
 bool builder_hidden(uint32_t c, uint32_t last)
@@ -113,20 +126,47 @@ static int32_t heading_above(const struct builder *b, unsigned level)
     return best;
 }
 
+/* The open cell ends where the text is now. */
+static void cell_close(struct builder *b)
+{
+    if (b->cell_open && b->cells.count > 0)
+        b->cells.items[b->cells.count - 1].end = (uint32_t)b->text.len;
+    b->cell_open = false;
+}
+
+/* The row is written: its cells end inside it and know its number. */
+static void cells_settle(struct builder *b, size_t end)
+{
+    size_t kept = b->block.kind == DOC_TABLE_ROW ? b->row_cells : b->cells.count;
+    for (size_t i = kept; i < b->cells.count; i++) {
+        struct doc_cell c = b->cells.items[i];
+        c.end = c.end < end ? c.end : (uint32_t)end;
+        c.block = (uint32_t)b->blocks.count;
+        if (c.start < c.end)
+            b->cells.items[kept++] = c;
+    }
+    b->cells.count = kept;
+    b->row_cells = kept;
+}
+
 void builder_close(struct builder *b)
 {
     if (!b->open)
         return;
     b->open = false;
+    cell_close(b);
     if (b->last == 0)
         return;
     bool row = b->block.kind == DOC_TABLE_ROW;
     size_t end = b->text.failed ? b->block.start : b->text.len;
     while (end > b->block.start && strchr(row ? " \t\n|" : " \t\n", b->text.data[end - 1]))
         end--;
+    if (end <= b->block.start) /* only the marks of empty cells: no trace, nor of what parts blocks */
+        end = b->blocks.count > 0 ? b->blocks.items[b->blocks.count - 1].end : 0;
     if (!b->text.failed)
         b->text.data[b->text.len = end] = '\0';
     b->block.end = end;
+    cells_settle(b, end);
     int32_t index = (int32_t)b->blocks.count;
     bool heading = b->block.kind == DOC_HEADING;
     b->block.heading = heading_above(b, heading ? b->block.level : BUILDER_MAX_LEVEL + 1);
@@ -166,6 +206,11 @@ static void char_write(struct builder *b, uint32_t c)
         block_begin(b);
     if (b->gap)
         gap_write(b, c);
+    if (b->block.kind == DOC_TABLE_ROW && !b->cell_open) {
+        struct doc_cell cell = {.start = (uint32_t)b->text.len, .column = b->column};
+        b->cell_open = vec_push(&b->cells, cell);
+        b->failed = b->failed || !b->cell_open;
+    }
     if (c >= 0xfb00 && c <= 0xfb06 && b->block.kind != DOC_CODE)
         buf_puts(&b->text, ligature[c - 0xfb00]);
     else
@@ -248,6 +293,9 @@ void builder_table_begin(struct builder *b)
 void builder_row(struct builder *b, bool header)
 {
     builder_open(b, DOC_TABLE_ROW, 0);
+    b->row_cells = b->cells.count;
+    b->column = 0;
+    b->cell_open = false;
     b->block.header = b->table_header;
     b->header_row = header && b->table_header < 0;
 }
@@ -256,11 +304,19 @@ void builder_cell(struct builder *b)
 {
     if (!b->open || b->block.kind != DOC_TABLE_ROW)
         return;
+    cell_close(b);
+    b->column++;
     b->gap = false;
     if (b->last == 0) /* an empty first cell still holds its column */
         block_begin(b);
     buf_puts(&b->text, b->last == 0 ? "| " : " | ");
     b->last = '\n'; /* no blank is due at the start of a cell */
+}
+
+void builder_cells(struct builder *b, unsigned n)
+{
+    while (n-- > 0)
+        builder_cell(b);
 }
 
 void builder_table_end(struct builder *b)
@@ -325,6 +381,68 @@ void builder_warn(struct builder *b, const char *format, ...)
     }
 }
 
+void builder_meta(struct builder *b, const char *key, const char *value, size_t len)
+{
+    struct builder line; /* cleaned as all text is */
+    builder_init(&line);
+    builder_title(&line, value, len);
+    if (line.title.len > 0) {
+        struct doc_meta m = {mem_strdup(key), buf_take(&line.title)};
+        if (m.key == NULL || m.value == NULL || !vec_push(&b->meta, m)) {
+            mem_free(m.key);
+            mem_free(m.value);
+            b->failed = true;
+        }
+    }
+    builder_release(&line);
+}
+
+void builder_path(const char *name, size_t len, struct buf *out)
+{
+    size_t begin = out->len;
+    for (size_t i = 0; i < len;) {
+        size_t n = 0;
+        while (i + n < len && name[i + n] != '/' && name[i + n] != '\\')
+            n++;
+        bool dots = n <= 2 && memcmp(name + i, "..", n) == 0;
+        if (!dots && out->len > begin)
+            buf_putc(out, '/');
+        for (size_t k = i, used; !dots && k < i + n; k += used) {
+            uint32_t c = utf8_decode(name + k, i + n - k, &used);
+            if (c == UTF8_BAD)
+                c = '_';
+            if (c >= ' ' && !builder_hidden(c, 'a'))
+                buf_put_utf8(out, c);
+        }
+        i += n + (i + n < len);
+    }
+}
+
+void builder_part(struct builder *b, enum doc_part_kind kind, const char *name, const void *data,
+                  size_t len)
+{
+    struct buf path = BUF_INIT;
+    if (b->parts.count >= PARTS_MAX || len > PART_BYTES_MAX - b->part_bytes) {
+        builder_warn(b, "it holds more than can be read; the rest was left out");
+        return;
+    }
+    builder_path(name, strlen(name), &path);
+    if (path.len > 0) {
+        struct doc_part p = {.kind = (uint8_t)kind,
+                             .len = len,
+                             .after = (uint32_t)(b->blocks.count + (b->open && b->last != 0)),
+                             .data = mem_dup(data, len),
+                             .name = buf_take(&path)};
+        if (p.data == NULL || p.name == NULL || !vec_push(&b->parts, p)) {
+            mem_free(p.data);
+            mem_free(p.name);
+            b->failed = true;
+        }
+        b->part_bytes += len;
+    }
+    buf_release(&path);
+}
+
 /* Page spans from the blocks on them, and how much there is to read on each. */
 static size_t pages_measure(struct builder *b)
 {
@@ -367,7 +485,7 @@ enum sooth_status builder_finish(struct builder *b, struct document *out, struct
     size_t empty = pages_measure(b);
     if (b->text.failed && b->text.len + 16 >= TEXT_MAX)
         return err_set(err, SOOTH_ERR_LIMIT, "more than %zu MiB of text", TEXT_MAX >> 20);
-    if (b->failed || b->text.failed || b->blocks.failed)
+    if (b->failed || b->text.failed || b->blocks.failed || b->cells.failed)
         return b->blocks.count >= BLOCKS_MAX
                    ? err_set(err, SOOTH_ERR_LIMIT, "more than %d blocks", BLOCKS_MAX)
                    : err_nomem(err);
@@ -385,6 +503,16 @@ enum sooth_status builder_finish(struct builder *b, struct document *out, struct
     out->page_count = b->pages.count;
     out->warnings = b->warnings.items;
     out->warning_count = b->warnings.count;
+    out->cells = b->cells.items;
+    out->cell_count = b->cells.count;
+    out->meta = b->meta.items;
+    out->meta_count = b->meta.count;
+    out->parts = b->parts.items;
+    out->part_count = b->parts.count;
+    b->cells.items = NULL;
+    b->meta.items = NULL;
+    b->parts.items = NULL;
+    b->cells.count = b->meta.count = b->parts.count = 0;
     b->blocks.items = NULL;
     b->pages.items = NULL;
     b->warnings.items = NULL;

@@ -28,6 +28,13 @@ struct builder {
     size_t table_rows;                       /* rows of the open table that left a block */
     bool header_row;                         /* the open row heads the table */
     char encoding[32];
+    VEC(struct doc_cell) cells;
+    size_t row_cells;         /* cells.count when the open row began */
+    uint32_t column;          /* of the open row */
+    bool cell_open;           /* the cell has a character */
+    VEC(struct doc_meta) meta;
+    VEC(struct doc_part) parts;
+    size_t part_bytes;
     bool failed; /* out of memory or over the text limit */
 };
 
@@ -48,6 +55,7 @@ void builder_table_begin(struct builder *b);
 void builder_row(struct builder *b,
                  bool header);        /* opens a row; the first header row heads the others */
 void builder_cell(struct builder *b); /* ends a cell: the next character starts another one */
+void builder_cells(struct builder *b, unsigned n); /* the same n times: a merged cell, a gap */
 void builder_table_end(struct builder *b);
 
 void builder_page(struct builder *b); /* closes the open block and starts the next physical page */
@@ -55,6 +63,16 @@ void builder_title(struct builder *b, const char *s,
                    size_t len); /* the first that is not blank wins */
 void builder_encoding(struct builder *b, const char *name);
 void builder_warn(struct builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of the file's own description; what is blank leaves no trace. */
+void builder_meta(struct builder *b, const char *key, const char *value, size_t len);
+/* Bytes that want their own parser; the name is cleaned (builder_path). Over 4,096 parts or 256 MiB
+ * of them is a warning and they are left out. */
+void builder_part(struct builder *b, enum doc_part_kind kind, const char *name, const void *data,
+                  size_t len);
+/* A path from inside a file as a harmless relative one: no "..", no leading '/', '\\' is '/', UTF-8.
+ * Appended to out; nothing when nothing is left of it. */
+void builder_path(const char *name, size_t len, struct buf *out);
 
 /* Moves the result to out and leaves b empty. NOMEM or LIMIT when something failed on the way. */
 enum sooth_status builder_finish(struct builder *b, struct document *out, struct sooth_error *err);

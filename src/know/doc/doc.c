@@ -8,13 +8,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "know/doc/docfmt.h"
 #include "know/doc/encoding.h"
+#include "know/doc/nested.h"
 #include "know/doc/sandbox.h"
 
 #define ROW(x) extern const struct docfmt docfmt_##x;
@@ -75,23 +75,14 @@ static enum sooth_status format_refuse(const unsigned char *d, size_t len, struc
         {"\x89PNG", 4, "a picture", "text in pictures needs OCR, which is not built in"},
         {"\xff\xd8\xff", 3, "a picture", "text in pictures needs OCR, which is not built in"},
         {"GIF8", 4, "a picture", "text in pictures needs OCR, which is not built in"},
-        {"PK\3\4", 4, "a zip archive that is no document known here",
-         "unpack it and add its files"},
-        {"\x1f\x8b", 2, "a compressed file", "unpack it first"},
-        {"MIME-Version:", 13, "a mail or web archive", "save the page as .html"},
-        {"From: <", 7, "a web archive", "save the page as .html"},
         {"\x7f"
          "ELF",
          4, "a program", ""},
     };
     bool zip = len > 4 && memcmp(d, "PK\3\4", 4) == 0;
-    if (zip && memmem(d, len, "xl/workbook", 11) != NULL) {
-        err_set(err, SOOTH_ERR_UNSUPPORTED, "it is a spreadsheet workbook");
-        return err_hint(err, "save its sheets as .csv");
-    }
-    if (zip && memmem(d, len, "ppt/presentation", 16) != NULL) {
-        err_set(err, SOOTH_ERR_UNSUPPORTED, "it is a slide show");
-        return err_hint(err, "save it as .pdf");
+    if (zip && memmem(d, len, "xl/workbook.bin", 15) != NULL) {
+        err_set(err, SOOTH_ERR_UNSUPPORTED, "it is a binary spreadsheet workbook");
+        return err_hint(err, "save it as .xlsx");
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (len >= kinds[i].len && memcmp(d, kinds[i].magic, kinds[i].len) == 0) {
@@ -141,35 +132,43 @@ enum sooth_status docfmt_choose(const char *name, const unsigned char *data, siz
     return best != NULL ? SOOTH_OK : format_refuse(data, len, err);
 }
 
+bool docfmt_is_picture(const char *name)
+{
+    static const char *const ends[] = {".png", ".jpg",  ".jpeg", ".gif", ".bmp",
+                                       ".tif", ".tiff", ".webp", ".pnm", ".pbm"};
+    size_t len = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (len > strlen(ends[i]) && strcasecmp(name + len - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
 bool doc_name_known(const char *name)
 {
     return format_named(name) != NULL;
 }
 
-bool doc_format_at(size_t i, const char **name, const char **extensions)
+bool doc_format_at(size_t i, const char **name, const char **extensions, const char **about)
 {
     if (i >= FORMATS)
         return false;
-    *name = formats[i]->name;
-    *extensions = formats[i]->extensions;
+    if (name != NULL)
+        *name = formats[i]->name;
+    if (extensions != NULL)
+        *extensions = formats[i]->extensions;
+    if (about != NULL)
+        *about = formats[i]->about;
     return true;
 }
 
-static enum sooth_status job_run(int fd, const char *name, const struct doc_options *opt,
-                                 struct document *out, struct sooth_error *err)
+/* The worker's document, then what is inside the file. Takes the worker's status. */
+static enum sooth_status file_finish(enum sooth_status s, const char *name,
+                                     const struct doc_options *opt, struct document *out,
+                                     struct sooth_error *err)
 {
     static const struct doc_options none = {0};
-    if (opt == NULL)
-        opt = &none;
-    struct sandbox_job job = {
-        .fd = fd,
-        .name = name,
-        .encoding = opt->encoding,
-        .format = opt->format,
-        .max_memory = opt->max_memory ? opt->max_memory : (uint64_t)1 << 30,
-        .max_seconds = opt->max_seconds ? opt->max_seconds : 60,
-    };
-    enum sooth_status s = sandbox_run(&job, out, err);
+    if (s == SOOTH_OK)
+        s = nested_read(out, name, opt != NULL ? opt : &none, err);
     if (s != SOOTH_OK)
         err_prefix(err, "cannot read '%s'", name);
     return s;
@@ -200,7 +199,7 @@ enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt
             err, SOOTH_ERR_LIMIT, "cannot read '%s': %llu MiB is over the limit of %llu MiB", path,
             (unsigned long long)st.st_size >> 20, (unsigned long long)file_limit(opt) >> 20);
     else
-        s = job_run(fd, path, opt, out, err);
+        s = file_finish(sandbox_file(fd, path, opt, out, err), path, opt, out, err);
     close(fd);
     return s;
 }
@@ -213,20 +212,7 @@ enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t le
     if (len > file_limit(opt))
         return err_set(err, SOOTH_ERR_LIMIT, "cannot read '%s': %zu MiB is over the limit", name,
                        len >> 20);
-    int fd = memfd_create("input", MFD_CLOEXEC);
-    if (fd < 0)
-        return err_set(err, SOOTH_ERR_IO, "cannot read '%s': %s", name, strerror(errno));
-    for (size_t at = 0; at < len;) {
-        ssize_t n = write(fd, (const char *)bytes + at, len - at);
-        if (n < 0 && errno != EINTR) {
-            close(fd);
-            return err_set(err, SOOTH_ERR_IO, "cannot read '%s': %s", name, strerror(errno));
-        }
-        at += n > 0 ? (size_t)n : 0;
-    }
-    enum sooth_status s = job_run(fd, name, opt, out, err);
-    close(fd);
-    return s;
+    return file_finish(sandbox_bytes(name, bytes, len, opt, out, err), name, opt, out, err);
 }
 
 void document_release(struct document *d)
@@ -241,6 +227,22 @@ void document_release(struct document *d)
     for (size_t i = 0; i < d->warning_count; i++)
         mem_free(d->warnings[i]);
     mem_free(d->warnings);
+    mem_free(d->cells);
+    for (size_t i = 0; i < d->meta_count; i++) {
+        mem_free(d->meta[i].key);
+        mem_free(d->meta[i].value);
+    }
+    mem_free(d->meta);
+    for (size_t i = 0; i < d->part_count; i++) {
+        mem_free(d->parts[i].name);
+        mem_free(d->parts[i].data);
+    }
+    mem_free(d->parts);
+    for (size_t i = 0; i < d->member_count; i++) {
+        mem_free(d->members[i].name);
+        document_release(&d->members[i].document); /* one level: members have none */
+    }
+    mem_free(d->members);
     memset(d, 0, sizeof *d);
 }
 
@@ -278,6 +280,6 @@ uint32_t doc_page_at(const struct document *d, size_t offset)
 const char *doc_kind_name(unsigned kind)
 {
     static const char *const names[] = {"heading", "paragraph", "list", "row",
-                                        "code",    "caption",   "quote"};
+                                        "code",    "caption",   "quote", "picture"};
     return kind < sizeof names / sizeof *names ? names[kind] : "?";
 }

@@ -12,7 +12,10 @@
  *
  * Inside a paragraph '\n' is a break the author meant; line ends that only wrap prose are already
  * mended ("capabili-/ties" is one word, Han/Han joins without a space). Table rows are "cell |
- * cell".
+ * cell"; a merged cell has its text once and leaves the other places empty, so columns stay in line.
+ *
+ * A file may hold others (an archive, a mail with attachments): each is a member with its own
+ * document and its path inside the file.
  *
  * Parsing happens in a worker process without network, files or much memory
  * (docs/decisions/sandbox.md), so a broken or hostile file costs one error line. Thread use: all
@@ -32,7 +35,8 @@ enum doc_kind {
     DOC_TABLE_ROW,
     DOC_CODE, /* keeps its line ends and blanks; also fenced code and source files */
     DOC_CAPTION,
-    DOC_QUOTE
+    DOC_QUOTE,  /* also the notes under a slide */
+    DOC_PICTURE /* what a picture says: its description, the words in it */
 };
 
 struct doc_block {
@@ -52,6 +56,29 @@ struct doc_page {
     char *label; /* the page number as printed where it differs from the physical one, else NULL */
 };
 
+struct doc_cell { /* what one cell of a table row says; empty cells are not listed */
+    uint32_t start, end; /* bytes of document.text */
+    uint32_t block;      /* its row */
+    uint32_t column;     /* from 0 */
+};
+
+struct doc_meta { /* what a file says of itself: "from", "to", "date" of a mail ... */
+    char *key, *value;
+};
+
+/* Bytes inside the file that want a parser of their own. Worker to parent only: documents that the
+ * functions below give have none left. */
+enum doc_part_kind { DOC_PART_MEMBER, DOC_PART_PICTURE };
+struct doc_part {
+    char *name; /* path inside the file, cleaned: relative, no ".." */
+    unsigned char *data;
+    size_t len;
+    uint32_t after; /* of a picture: how many blocks stand before it */
+    uint8_t kind;
+};
+
+struct doc_member;
+
 struct document {
     char *title; /* from the file's own metadata or its first heading; NULL when there is none */
     const char *format; /* name of the format's row: "pdf", "html", ...; static */
@@ -67,6 +94,23 @@ struct document {
     size_t warning_count;
     size_t empty_pages; /* pages without text */
     bool no_text;       /* nothing to read in the whole file (a scan, an empty page): say so */
+    struct doc_cell *cells; /* ascending */
+    size_t cell_count;
+    struct doc_meta *meta;
+    size_t meta_count;
+    struct doc_part *parts;
+    size_t part_count;
+    struct doc_member *members; /* files inside this file, nested ones too: "a.zip/b.docx" */
+    size_t member_count;
+};
+
+struct doc_member {
+    char *name;               /* path inside the file, '/' between */
+    size_t bytes;             /* unpacked */
+    char hash[65];            /* SHA-256 of them, hex */
+    enum sooth_status status; /* of parsing it; the file itself was read all the same */
+    struct sooth_error why;
+    struct document document; /* empty unless status is SOOTH_OK; has no members of its own */
 };
 
 struct doc_options {
@@ -94,9 +138,9 @@ void document_release(struct document *d);
 /* True when some format claims this file name by its extension: what `add DIR` picks up without
  * being told. */
 bool doc_name_known(const char *name);
-/* The rows, for listings: name and extensions ("htm html xhtml") of format i; false past the
- * end. */
-bool doc_format_at(size_t i, const char **name, const char **extensions);
+/* The rows, for listings: name, extensions ("htm html xhtml") and half a line about format i; false
+ * past the end. Any of the pointers may be NULL. */
+bool doc_format_at(size_t i, const char **name, const char **extensions, const char **about);
 
 /* Appends "Chapter > Section > Part", the headings above block i (not itself), to out; nothing if
  * there are none. */
@@ -105,4 +149,23 @@ bool doc_heading_path(const struct document *d, size_t block, const char *separa
 /* Physical page (from 1) that holds the byte offset; 0 where there are none. */
 uint32_t doc_page_at(const struct document *d, size_t offset);
 const char *doc_kind_name(unsigned kind);
+
+/* --- tables (doc_table.c): rows as typed columns, for those who calculate with them
+ * ------------------------------------------------------------------------------------ */
+
+enum doc_type { DOC_INTEGER, DOC_REAL, DOC_DATE, DOC_TEXT }; /* DOC_DATE: YYYY-MM-DD[ HH:MM[:SS]] */
+struct doc_table {
+    size_t first, count; /* its rows without the header: blocks [first, first + count) */
+    int32_t header;      /* block of the header row, or -1 */
+    uint32_t columns;
+};
+/* The next table at or behind block *at (start with 0), *at moved past it; false when there is none.
+ */
+bool doc_table_next(const struct document *d, size_t *at, struct doc_table *out);
+/* The text of a cell; NULL (and *len 0) when it is empty. */
+const char *doc_cell_text(const struct document *d, size_t block, uint32_t column, size_t *len);
+/* The narrowest type that every cell of the column has; a column of empty cells is DOC_TEXT. */
+enum doc_type doc_column_type(const struct document *d, const struct doc_table *t, uint32_t column);
+/* "1,234.50", "-3", "12 %" (0.12), "EUR 5": true and the value when the text is one number. */
+bool doc_number(const char *text, size_t len, double *out);
 #endif

@@ -49,7 +49,7 @@ const struct docfmt docfmt_code = {
     .extensions =
         "c h cc cpp cxx hpp hh py pyi js mjs ts tsx jsx java kt go rs rb pl pm php sh bash zsh "
         "fish ps1 "
-        "lua r jl swift scala hs ml el lisp clj erl ex sql css scss json jsonl ndjson yaml yml "
+        "lua r jl swift scala hs ml el lisp clj erl ex sql css scss yaml yml "
         "toml ini "
         "cfg conf properties cmake mk make diff patch proto vim Makefile Dockerfile meson",
     .parse = code_parse,

@@ -6,6 +6,9 @@
  *   w:del w:vanish          deleted, hidden: left out
  *   w:tbl w:tr w:tc         table, row, cell
  *   w:vMerge                without "restart" the cell goes on from above, and its text is there
+ *   w:gridSpan w:gridBefore the cell takes several columns: the others stay empty, so that columns
+ *                           keep their places
+ *   w:drawing               a picture: wp:docPr descr is its description, a:blip r:embed its file
  *
  * Tables stay where they are. A table inside a cell becomes text of that cell. Footnotes follow at
  * the end. */
@@ -17,6 +20,7 @@
 #include "core/base/error.h"
 #include "core/base/map.h"
 #include "know/doc/docfmt.h"
+#include "know/doc/ooxml.h"
 #include "know/doc/xml.h"
 #include "know/doc/zip.h"
 
@@ -61,6 +65,10 @@ struct body {
     unsigned level; /* heading level of the paragraph, 0 = none */
     bool list, opened, properties;
     size_t row;
+    unsigned span; /* columns that the open cell takes beyond its first */
+    const struct zip *z;
+    const struct ooxml_rels *rels;
+    char description[512];
 };
 
 /* The paragraph's kind is known when its first text comes. */
@@ -83,6 +91,13 @@ static void text_add(struct body *d, const char *s, size_t len)
     builder_text(d->b, s, len);
 }
 
+/* Columns of a merged cell; no real table has more than a few dozen. */
+static unsigned span_of(const char *value)
+{
+    unsigned long n = strtoul(value, NULL, 10);
+    return n <= 64 ? (unsigned)n : 0;
+}
+
 static void table_open(struct body *d, const struct xml_view *v)
 {
     char value[16];
@@ -95,11 +110,19 @@ static void table_open(struct body *d, const struct xml_view *v)
     } else if (strcmp(n, "tr") == 0 && d->table == 1) {
         builder_row(d->b, d->row++ == 0);
         d->cell_begun = false;
+        d->span = 0;
     } else if (strcmp(n, "tc") == 0 && d->table == 1) {
         if (d->cell_begun)
-            builder_cell(d->b);
+            builder_cells(d->b, 1 + d->span);
         d->cell_begun = true;
         d->merged = false;
+        d->span = 0;
+    } else if (strcmp(n, "gridSpan") == 0 && d->table == 1 &&
+               xml_attribute(v->xml, "val", value, sizeof value)) {
+        d->span = span_of(value) > 0 ? span_of(value) - 1 : 0;
+    } else if (strcmp(n, "gridBefore") == 0 && d->table == 1 && !d->cell_begun &&
+               xml_attribute(v->xml, "val", value, sizeof value)) {
+        builder_cells(d->b, span_of(value));
     } else if (strcmp(n, "vMerge") == 0 && d->table == 1) {
         d->merged = !xml_attribute(v->xml, "val", value, sizeof value) ||
                     strcmp(value, "restart") != 0;
@@ -124,6 +147,20 @@ static void properties_open(struct body *d, const struct xml_view *v)
     } else if (strcmp(v->name, "numPr") == 0) {
         d->list = true;
     }
+}
+
+/* The picture stands where it is anchored; text of its paragraph that follows begins a new one. */
+static void picture_add(struct body *d, const struct xml_view *v)
+{
+    char id[64];
+    if (d->deleted || d->boxed || d->vanish || !xml_attribute(v->xml, "r:embed", id, sizeof id))
+        return;
+    if (!d->table && d->description[0] != '\0') {
+        builder_close(d->b);
+        d->opened = false;
+    }
+    ooxml_picture(d->z, ooxml_rel_target(d->rels, id), d->description, d->b);
+    d->description[0] = '\0';
 }
 
 static void body_open(struct body *d, const struct xml_view *v)
@@ -154,6 +191,11 @@ static void body_open(struct body *d, const struct xml_view *v)
         d->deleted++;
     } else if (strcmp(n, "Fallback") == 0) { /* the same text box once more, for old readers */
         d->boxed++;
+    } else if (strcmp(n, "docPr") == 0) {
+        if (!xml_attribute(v->xml, "descr", d->description, sizeof d->description))
+            d->description[0] = '\0';
+    } else if (strcmp(n, "blip") == 0) {
+        picture_add(d, v);
     } else {
         table_open(d, v);
         if (d->properties)
@@ -191,50 +233,33 @@ static bool body_see(void *user, const struct xml_view *v)
     return true;
 }
 
-/* ---- title ---- */
-
-struct core {
-    struct builder *b;
-    bool title;
-};
-
-static bool core_see(void *user, const struct xml_view *v)
-{
-    struct core *c = user;
-    if (v->event != XML_TEXT)
-        c->title = v->event == XML_OPEN && strcmp(v->name, "title") == 0;
-    else if (c->title)
-        builder_title(c->b, v->text, v->len);
-    return true;
-}
-
 static bool want_part(const char *name)
 {
     return strcmp(name, "word/document.xml") == 0 || strcmp(name, "word/styles.xml") == 0 ||
-           strcmp(name, "docProps/core.xml") == 0 || strcmp(name, "word/footnotes.xml") == 0;
+           strcmp(name, "word/footnotes.xml") == 0 || ooxml_want_common(name);
 }
 
 static enum sooth_status parts_read(const struct zip *z, struct builder *b, struct sooth_error *err)
 {
     const struct zip_entry *main = zip_find(z, "word/document.xml"),
                            *styles = zip_find(z, "word/styles.xml");
-    const struct zip_entry *core = zip_find(z, "docProps/core.xml"),
-                           *notes = zip_find(z, "word/footnotes.xml");
+    const struct zip_entry *notes = zip_find(z, "word/footnotes.xml");
+    struct ooxml_rels rels;
     struct styles s = {0};
-    struct body d = {.b = b, .styles = &s};
-    struct core c = {b, false};
+    struct body d = {.b = b, .styles = &s, .z = z, .rels = &rels};
     if (!main)
         return err_set(err, SOOTH_ERR_FORMAT, "it has no word/document.xml");
     map_init(&s.levels);
-    if (core)
-        xml_walk(buf_str(&core->data), core->data.len, core_see, &c,
-                 NULL); /* a title is welcome, not needed */
+    ooxml_core(z, b);
     if (styles)
         xml_walk(buf_str(&styles->data), styles->data.len, styles_see, &s, NULL);
-    enum sooth_status status = xml_walk(buf_str(&main->data), main->data.len, body_see, &d, err);
+    enum sooth_status status = ooxml_rels_read(z, "word/document.xml", &rels, err);
+    if (!status)
+        status = xml_walk(buf_str(&main->data), main->data.len, body_see, &d, err);
     if (!status && notes)
         status = xml_walk(buf_str(&notes->data), notes->data.len, body_see, &d, err);
     builder_close(b);
+    ooxml_rels_release(&rels);
     map_release(&s.levels);
     return status;
 }

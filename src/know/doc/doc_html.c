@@ -4,7 +4,8 @@
  * hidden attribute, aria-hidden, display:none, visibility:hidden, no size, no opacity, far off the
  * screen): text that people cannot see must not reach an answer.
  *
- * Tables: a row is "cell | cell", the first row heads the others. A table that only lays out a page
+ * Tables: a row is "cell | cell", the first row heads the others; what a merged cell (colspan,
+ * rowspan) covers stays empty. A table that only lays out a page
  * (it holds headings, code or other tables, or a single cell) is read as plain blocks. Lists keep
  * their numbers, since steps are asked for by number. The parser's memory comes from an arena, so
  * that freeing a tree of any depth needs no recursion either. */
@@ -19,7 +20,7 @@
 #include "know/doc/encoding.h"
 
 #define HTML_MEMORY ((size_t)768 << 20)
-enum { LISTS_MAX = 32, LAYOUT_SCAN = 4000, DEPTH_MAX = 3000 };
+enum { LISTS_MAX = 32, LAYOUT_SCAN = 4000, DEPTH_MAX = 3000, SPAN_MAX = 64 };
 
 struct html {
     struct builder *b;
@@ -28,6 +29,8 @@ struct html {
     long marker;          /* number that the open item still owes, 0 = none */
     bool cell_begun, head;
     size_t rows;
+    uint8_t covered[SPAN_MAX]; /* rows that each column is still covered from above */
+    unsigned column, span, down; /* of the open cell: its column, columns beyond it, rows below it */
 };
 
 static void *html_alloc(void *user, size_t size)
@@ -153,9 +156,55 @@ static bool table_is_layout(const GumboNode *table)
     return cells < 2;
 }
 
-/* Inside a table of data everything is text of the cell. */
-static void cell_open(struct html *h, GumboTag t)
+static unsigned span_attribute(const GumboElement *e, const char *name)
 {
+    const char *value = attribute(e, name);
+    long n = value != NULL ? strtol(value, NULL, 10) : 1;
+    return n >= 1 && n <= SPAN_MAX ? (unsigned)n : 1;
+}
+
+/* The open cell is over: the columns it takes are covered in the rows below. */
+static void cell_leave(struct html *h)
+{
+    for (unsigned i = 0; i <= h->span && h->column + i < SPAN_MAX; i++)
+        h->covered[h->column + i] = (uint8_t)h->down;
+    h->column += h->span + 1;
+}
+
+/* Starts a cell in the next column that no merged cell covers. */
+static void table_cell(struct html *h, const GumboElement *e)
+{
+    unsigned steps = 0;
+    if (h->cell_begun) {
+        cell_leave(h);
+        steps = h->span + 1;
+    }
+    while (h->column < SPAN_MAX && h->covered[h->column] > 0) {
+        h->covered[h->column++]--;
+        steps++;
+    }
+    builder_cells(h->b, steps);
+    h->cell_begun = true;
+    h->span = span_attribute(e, "colspan") - 1;
+    h->down = span_attribute(e, "rowspan") - 1;
+}
+
+/* The row is over: what is covered to the right of its last cell is one row less. */
+static void row_leave(struct html *h)
+{
+    if (h->cell_begun)
+        cell_leave(h);
+    while (h->column < SPAN_MAX) {
+        h->covered[h->column] -= h->covered[h->column] > 0;
+        h->column++;
+    }
+    h->cell_begun = false;
+}
+
+/* Inside a table of data everything is text of the cell. */
+static void cell_open(struct html *h, const GumboElement *e)
+{
+    GumboTag t = e->tag;
     if (t == GUMBO_TAG_TABLE) {
         h->table++;
     } else if (t == GUMBO_TAG_THEAD && h->table == 1) {
@@ -166,10 +215,9 @@ static void cell_open(struct html *h, GumboTag t)
         builder_row(h->b, h->head || h->rows == 0);
         h->rows++;
         h->cell_begun = false;
+        h->column = h->span = h->down = 0;
     } else if ((t == GUMBO_TAG_TD || t == GUMBO_TAG_TH) && h->table == 1) {
-        if (h->cell_begun)
-            builder_cell(h->b);
-        h->cell_begun = true;
+        table_cell(h, e);
     } else if (h->cell_begun &&
                (t == GUMBO_TAG_BR || t == GUMBO_TAG_P || t == GUMBO_TAG_LI || t == GUMBO_TAG_DIV ||
                 t == GUMBO_TAG_TD || t == GUMBO_TAG_TR || t == GUMBO_TAG_DD)) {
@@ -179,12 +227,16 @@ static void cell_open(struct html *h, GumboTag t)
 
 static void cell_close(struct html *h, GumboTag t)
 {
-    if (t == GUMBO_TAG_TABLE && --h->table == 0)
+    if (t == GUMBO_TAG_TABLE && --h->table == 0) {
         builder_table_end(h->b);
-    else if (t == GUMBO_TAG_THEAD)
+    } else if (t == GUMBO_TAG_THEAD) {
         h->head = false;
-    else if ((t == GUMBO_TAG_CAPTION || t == GUMBO_TAG_TR) && h->table == 1)
+    } else if (t == GUMBO_TAG_TR && h->table == 1) {
+        row_leave(h);
         builder_close(h->b);
+    } else if (t == GUMBO_TAG_CAPTION && h->table == 1) {
+        builder_close(h->b);
+    }
 }
 
 /* ---- blocks ---- */
@@ -226,12 +278,13 @@ static void element_open(struct html *h, const GumboNode *n)
     const GumboElement *e = &n->v.element;
     GumboTag t = e->tag;
     if (h->table > 0) {
-        cell_open(h, t);
+        cell_open(h, e);
     } else if (t == GUMBO_TAG_TABLE && !table_is_layout(n)) {
         builder_table_begin(h->b);
         h->table = 1;
         h->rows = 0;
         h->cell_begun = h->head = false;
+        memset(h->covered, 0, sizeof h->covered);
     } else if (is_heading(t)) {
         builder_open(h->b, DOC_HEADING, (unsigned)(t - GUMBO_TAG_H1) + 1);
     } else if (t == GUMBO_TAG_LI) {

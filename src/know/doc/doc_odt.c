@@ -1,12 +1,17 @@
-/* doc_odt.c: OpenDocument text (ISO 26300): content.xml, the title from meta.xml.
+/* doc_odt.c: OpenDocument text, spreadsheets and slides (ISO 26300): content.xml, the title from
+ * meta.xml.
  *
  *   text:h heading (text:outline-level)   text:p paragraph   text:list-item   text:s text:tab
  *                                         text:line-break blanks
- *   table:table-row, table:table-cell     table:covered-table-cell: covered by a merged one, left
- *                                         out
+ *   table:table-row, table:table-cell     table:covered-table-cell: covered by a merged one, empty
+ *   table:number-columns-repeated         the same cell several times: its text comes once
+ *   office:spreadsheet: a table is a page, its table:name the heading and label
+ *   office:presentation: a draw:page is a page, presentation:class "title" its heading,
+ *                                         presentation:notes quotes
  *   text:tracked-changes, office:annotation: left out */
 #include <stdlib.h>
 #include <string.h>
+#include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "know/doc/docfmt.h"
 #include "know/doc/xml.h"
@@ -15,7 +20,10 @@
 struct odt {
     struct builder *b;
     unsigned table, hidden, list, paragraph;
-    bool cell_begun, title, body;
+    bool cell_begun, title, sheets, covered;
+    bool heading; /* the frame of a slide's title */
+    unsigned notes;
+    unsigned span; /* places that the open cell takes beyond its first */
     size_t row;
 };
 
@@ -34,9 +42,54 @@ static void block_open(struct odt *d, const struct xml_view *v, bool heading)
     } else if (heading) {
         xml_attribute(v->xml, "outline-level", level, sizeof level);
         builder_open(d->b, DOC_HEADING, (unsigned)strtoul(level, NULL, 10));
+    } else if (d->heading) {
+        builder_open(d->b, DOC_HEADING, 1);
     } else {
-        builder_open(d->b, d->list ? DOC_LIST_ITEM : DOC_PARAGRAPH, d->list);
+        builder_open(d->b,
+                     d->notes  ? DOC_QUOTE
+                     : d->list ? DOC_LIST_ITEM
+                               : DOC_PARAGRAPH,
+                     d->notes ? 0 : d->list);
     }
+}
+
+static void sheet_open(struct odt *d, const struct xml_view *v)
+{
+    char name[256] = "";
+    xml_attribute(v->xml, "name", name, sizeof name);
+    builder_page(d->b);
+    if (name[0] == '\0')
+        return;
+    d->b->pages.items[d->b->pages.count - 1].label = mem_strdup(name);
+    builder_open(d->b, DOC_HEADING, 1);
+    builder_puts(d->b, name);
+    builder_close(d->b);
+}
+
+static void cell_open(struct odt *d, const struct xml_view *v)
+{
+    char value[16];
+    if (d->cell_begun)
+        builder_cells(d->b, 1 + d->span);
+    d->cell_begun = true;
+    d->covered = v->name[0] == 'c';
+    d->span = 0;
+    if (xml_attribute(v->xml, "number-columns-repeated", value, sizeof value)) {
+        unsigned long n = strtoul(value, NULL, 10);
+        d->span = n > 1 && n <= 512 ? (unsigned)n - 1 : 0;
+    }
+}
+
+static void slide_open(struct odt *d, const struct xml_view *v)
+{
+    char class[32];
+    if (strcmp(v->name, "page") == 0 && !d->sheets)
+        builder_page(d->b);
+    else if (strcmp(v->name, "notes") == 0)
+        d->notes++;
+    else if (strcmp(v->name, "frame") == 0)
+        d->heading = xml_attribute(v->xml, "presentation:class", class, sizeof class) &&
+                     strcmp(class, "title") == 0;
 }
 
 static void odt_open(struct odt *d, const struct xml_view *v)
@@ -54,16 +107,22 @@ static void odt_open(struct odt *d, const struct xml_view *v)
         builder_text(d->b, " ", 1);
     else if (strcmp(n, "line-break") == 0)
         builder_break(d->b);
+    else if (strcmp(n, "spreadsheet") == 0)
+        d->sheets = true;
     else if (strcmp(n, "table") == 0 && d->table++ == 0) {
+        if (d->sheets)
+            sheet_open(d, v);
         builder_table_begin(d->b);
         d->row = 0;
     } else if (strcmp(n, "table-row") == 0 && d->table == 1) {
         builder_row(d->b, d->row++ == 0);
         d->cell_begun = false;
-    } else if (strcmp(n, "table-cell") == 0 && d->table == 1) {
-        if (d->cell_begun)
-            builder_cell(d->b);
-        d->cell_begun = true;
+        d->span = 0;
+    } else if ((strcmp(n, "table-cell") == 0 || strcmp(n, "covered-table-cell") == 0) &&
+               d->table == 1) {
+        cell_open(d, v);
+    } else {
+        slide_open(d, v);
     }
 }
 
@@ -77,6 +136,8 @@ static void odt_close(struct odt *d, const char *n)
         d->paragraph -= d->paragraph > 0;
         if (!d->table)
             builder_close(d->b);
+    } else if (strcmp(n, "notes") == 0) {
+        d->notes -= d->notes > 0;
     } else if (strcmp(n, "list") == 0) {
         d->list -= d->list > 0;
     } else if (strcmp(n, "table") == 0 && d->table && --d->table == 0) {
@@ -91,7 +152,7 @@ static bool odt_see(void *user, const struct xml_view *v)
         odt_open(d, v);
     else if (v->event == XML_CLOSE)
         odt_close(d, v->name);
-    else if (d->paragraph && !d->hidden)
+    else if (d->paragraph && !d->hidden && !(d->table && d->covered))
         builder_text(d->b, v->text, v->len);
     return true;
 }
@@ -131,14 +192,13 @@ static enum sooth_status odt_parse(const struct doc_input *in, struct builder *b
 
 static int odt_sniff(const unsigned char *data, size_t len)
 {
-    return zip_mentions(data, len < 200 ? len : 200, "application/vnd.oasis.opendocument.text") ? 95
-                                                                                                : 0;
+    return zip_mentions(data, len < 200 ? len : 200, "application/vnd.oasis.opendocument.") ? 95 : 0;
 }
 
 const struct docfmt docfmt_odt = {
     .name = "odt",
-    .about = "OpenDocument text",
-    .extensions = "odt ott",
+    .about = "OpenDocument text, spreadsheets and slides",
+    .extensions = "odt ott ods odp",
     .zip = true,
     .sniff = odt_sniff,
     .parse = odt_parse,

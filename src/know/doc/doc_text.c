@@ -216,37 +216,42 @@ static void paragraph(const struct text *t, const struct line *lines, size_t cou
 
 enum { LINES_MAX = 400 }; /* a longer run of lines is cut into several blocks */
 
+enum sooth_status docfmt_text_walk(const char *text, size_t len, struct builder *b,
+                                   struct sooth_error *err)
+{
+    struct line *lines = mem_array(LINES_MAX, sizeof *lines);
+    if (lines == NULL)
+        return err_nomem(err);
+    struct text t = {.b = b, .width = wrap_width(text, len)};
+    hyphens_init(&t.hyphens);
+    if (t.width > 0)
+        hyphens_count(&t.hyphens, text, len);
+    const char *p = text, *end = text + len;
+    size_t count = 0;
+    struct line l;
+    while (line_next(&p, end, &l)) {
+        if (l.len > 0)
+            lines[count++] = l;
+        if ((l.len == 0 || count == LINES_MAX) && count > 0) {
+            paragraph(&t, lines, count);
+            count = 0;
+        }
+    }
+    if (count > 0)
+        paragraph(&t, lines, count);
+    enum sooth_status s = t.hyphens.words.failed ? err_nomem(err) : SOOTH_OK;
+    hyphens_release(&t.hyphens);
+    mem_free(lines);
+    return s;
+}
+
 static enum sooth_status text_parse(const struct doc_input *in, struct builder *b,
                                     struct sooth_error *err)
 {
     struct buf text = BUF_INIT;
     enum sooth_status s = docfmt_decode(in, b, &text, err);
-    struct line *lines = mem_array(LINES_MAX, sizeof *lines);
-    if (s == SOOTH_OK && lines == NULL)
-        s = err_nomem(err);
-    if (s == SOOTH_OK && text.len > 0) {
-        struct text t = {.b = b, .width = wrap_width(text.data, text.len)};
-        hyphens_init(&t.hyphens);
-        if (t.width > 0)
-            hyphens_count(&t.hyphens, text.data, text.len);
-        const char *p = text.data, *end = text.data + text.len;
-        size_t count = 0;
-        struct line l;
-        while (line_next(&p, end, &l)) {
-            if (l.len > 0)
-                lines[count++] = l;
-            if ((l.len == 0 || count == LINES_MAX) && count > 0) {
-                paragraph(&t, lines, count);
-                count = 0;
-            }
-        }
-        if (count > 0)
-            paragraph(&t, lines, count);
-        if (t.hyphens.words.failed)
-            s = err_nomem(err);
-        hyphens_release(&t.hyphens);
-    }
-    mem_free(lines);
+    if (s == SOOTH_OK && text.len > 0)
+        s = docfmt_text_walk(text.data, text.len, b, err);
     buf_release(&text);
     return s;
 }

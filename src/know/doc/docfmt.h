@@ -20,7 +20,7 @@ struct docfmt {
     const char *name;
     const char *about;      /* half a line for listings */
     const char *extensions; /* lower case, blanks between: "htm html" */
-    bool zip;               /* its files are ZIP archives */
+    bool zip;               /* its files are (or may be) ZIP archives */
     /* How sure the content alone makes it, 0..100; NULL = only by extension. */
     int (*sniff)(const unsigned char *data, size_t len);
     enum sooth_status (*parse)(const struct doc_input *in, struct builder *b,
@@ -39,8 +39,14 @@ bool docfmt_extension(const struct docfmt *f, const char *name);
 enum sooth_status docfmt_choose(const char *name, const unsigned char *data, size_t len,
                                 const struct docfmt **out, struct sooth_error *err);
 
+/* A picture by its name: png, jpg, ... */
+bool docfmt_is_picture(const char *name);
+
 /* Shared by formats that hold another one: HTML inside EPUB and Markdown; text from bytes. */
 enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b,
+                                   struct sooth_error *err);
+/* UTF-8 as plain text: paragraphs, headings, mended wraps. */
+enum sooth_status docfmt_text_walk(const char *text, size_t len, struct builder *b,
                                    struct sooth_error *err);
 /* The input as UTF-8 in a fresh buf (any encoding, byte order mark removed), its encoding noted in
  * b. */

@@ -7,6 +7,9 @@
  *                   u32 blocks   { u32 start, end, heading, header, page, kind | level << 8 }
  *                   u32 pages    { u32 start, end, chars, string label }
  *                   u32 warnings { string }
+ *                   u32 cells    { u32 start, end, block, column }
+ *                   u32 meta     { string key, value }
+ *                   u32 parts    { string name, u32 kind, after, length, bytes }
  *
  * All integers little-endian. A worker that was taken over can write anything here, so the reader
  * checks that strings are UTF-8 without NUL, spans ascend inside the text on character boundaries,
@@ -16,6 +19,7 @@
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/utf8.h"
+#include "know/doc/builder.h"
 #include "know/doc/docfmt.h"
 
 #define NO_STRING 0xffffffffu
@@ -74,6 +78,25 @@ bool docwire_put(struct buf *out, enum sooth_status status, const struct documen
     put_u32(out, d->warning_count);
     for (size_t i = 0; i < d->warning_count; i++)
         put_cstr(out, d->warnings[i]);
+    put_u32(out, d->cell_count);
+    for (size_t i = 0; i < d->cell_count; i++) {
+        put_u32(out, d->cells[i].start);
+        put_u32(out, d->cells[i].end);
+        put_u32(out, d->cells[i].block);
+        put_u32(out, d->cells[i].column);
+    }
+    put_u32(out, d->meta_count);
+    for (size_t i = 0; i < d->meta_count; i++) {
+        put_cstr(out, d->meta[i].key);
+        put_cstr(out, d->meta[i].value);
+    }
+    put_u32(out, d->part_count);
+    for (size_t i = 0; i < d->part_count; i++) {
+        put_cstr(out, d->parts[i].name);
+        put_u32(out, d->parts[i].kind);
+        put_u32(out, d->parts[i].after);
+        put_string(out, (const char *)d->parts[i].data, d->parts[i].len);
+    }
     return !out->failed;
 }
 
@@ -138,7 +161,7 @@ static bool block_sound(const struct document *d, size_t i, size_t after)
     bool heading = k->heading == -1 || (k->heading >= 0 && (size_t)k->heading < i &&
                                         d->blocks[k->heading].kind == DOC_HEADING);
     return k->start >= after && k->start < k->end && boundary(d, k->start) && boundary(d, k->end) &&
-           k->kind <= DOC_QUOTE && header && heading;
+           k->kind <= DOC_PICTURE && header && heading;
 }
 
 static void get_blocks(struct reader *r, struct document *d)
@@ -210,6 +233,80 @@ static void get_warnings(struct reader *r, struct document *d)
     }
 }
 
+static void *get_array(struct reader *r, size_t n, size_t size)
+{
+    void *p = r->bad || n == 0 ? NULL : mem_calloc(n, size);
+    if (p == NULL && !r->bad && n > 0)
+        r->nomem = true;
+    return p;
+}
+
+static void get_cells(struct reader *r, struct document *d)
+{
+    size_t n = get_count(r, 16), after = 0;
+    d->cells = get_array(r, n, sizeof *d->cells);
+    for (size_t i = 0; d->cells != NULL && i < n && !r->bad; i++) {
+        struct doc_cell *c = &d->cells[i];
+        c->start = get_u32(r);
+        c->end = get_u32(r);
+        c->block = get_u32(r);
+        c->column = get_u32(r);
+        r->bad = r->bad || c->block >= d->block_count || c->start < after || c->start >= c->end ||
+                 c->start < d->blocks[c->block].start || c->end > d->blocks[c->block].end ||
+                 d->blocks[c->block].kind != DOC_TABLE_ROW || !boundary(d, c->start) ||
+                 !boundary(d, c->end) ||
+                 (i > 0 && d->cells[i - 1].block == c->block && d->cells[i - 1].column >= c->column);
+        after = c->end;
+        d->cell_count = i + 1;
+    }
+}
+
+static void get_meta(struct reader *r, struct document *d)
+{
+    size_t n = get_count(r, 8), len;
+    d->meta = get_array(r, n, sizeof *d->meta);
+    for (size_t i = 0; d->meta != NULL && i < n && !r->bad && !r->nomem; i++) {
+        d->meta[i].key = get_string(r, &len);
+        d->meta[i].value = get_string(r, &len);
+        r->bad = r->bad || (!r->nomem && (d->meta[i].key == NULL || d->meta[i].value == NULL));
+        d->meta_count = i + 1;
+    }
+}
+
+/* A name from inside a file must be what builder_path makes, or it could name what it is not. */
+static bool path_sound(const char *name)
+{
+    struct buf clean = BUF_INIT;
+    builder_path(name, strlen(name), &clean);
+    bool sound = clean.len > 0 && strcmp(clean.data, name) == 0;
+    buf_release(&clean);
+    return sound;
+}
+
+static void get_parts(struct reader *r, struct document *d)
+{
+    size_t n = get_count(r, 16), len;
+    d->parts = get_array(r, n, sizeof *d->parts);
+    for (size_t i = 0; d->parts != NULL && i < n && !r->bad && !r->nomem; i++) {
+        struct doc_part *p = &d->parts[i];
+        p->name = get_string(r, &len);
+        uint32_t kind = get_u32(r), size;
+        p->after = get_u32(r);
+        size = get_u32(r);
+        r->bad = r->bad || (!r->nomem && (p->name == NULL || !path_sound(p->name))) ||
+                 kind > DOC_PART_PICTURE || p->after > d->block_count || size > r->left;
+        p->kind = (uint8_t)kind;
+        if (!r->bad && !r->nomem) {
+            p->data = mem_dup(r->p, size);
+            r->nomem = p->data == NULL;
+            p->len = size;
+            r->p += size;
+            r->left -= size;
+        }
+        d->part_count = i + 1;
+    }
+}
+
 static enum sooth_status get_error(struct reader *r, uint32_t status, struct sooth_error *err)
 {
     size_t len;
@@ -252,6 +349,9 @@ enum sooth_status docwire_get(const unsigned char *data, size_t len, struct docu
             get_blocks(&r, out);
             get_pages(&r, out);
             get_warnings(&r, out);
+            get_cells(&r, out);
+            get_meta(&r, out);
+            get_parts(&r, out);
         }
     }
     if (magic && !r.bad && !r.nomem && r.left == 0)

@@ -20,6 +20,7 @@
 #include "know/doc/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -222,6 +223,7 @@ static int worker_main(char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close_range(FD_END, ~0u, 0);
     fcntl(FD_ALIVE, F_SETFD, FD_CLOEXEC);
+    setlocale(LC_CTYPE, "C.UTF-8"); /* names in archives; this process is a parser and nothing else */
     worker_limits(strtoull(argv[ARG_MEMORY], NULL, 10), strtoull(argv[ARG_SECONDS], NULL, 10));
     struct sooth_error err = {SOOTH_OK, "", ""};
     struct document d = {0};
@@ -389,6 +391,43 @@ static enum sooth_status sandbox_drive(const struct sandbox_job *job, int input,
         status != 0) /* rc < 0: the program ignores SIGCHLD; then the answer alone decides */
         return worker_verdict(status, job, err);
     return answer_read(output, out, err);
+}
+
+enum sooth_status sandbox_file(int fd, const char *name, const struct doc_options *opt,
+                               struct document *out, struct sooth_error *err)
+{
+    static const struct doc_options none = {0};
+    const struct doc_options *o = opt != NULL ? opt : &none;
+    const struct sandbox_job job = {
+        .fd = fd,
+        .name = name,
+        .encoding = o->encoding,
+        .format = o->format,
+        .max_memory = o->max_memory ? o->max_memory : (uint64_t)1 << 30,
+        .max_seconds = o->max_seconds ? o->max_seconds : 60,
+    };
+    return sandbox_run(&job, out, err);
+}
+
+enum sooth_status sandbox_bytes(const char *name, const void *bytes, size_t len,
+                                const struct doc_options *opt, struct document *out,
+                                struct sooth_error *err)
+{
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    memset(out, 0, sizeof *out);
+    if (fd < 0)
+        return err_set(err, SOOTH_ERR_IO, "cannot make room for it: %s", strerror(errno));
+    for (size_t at = 0; at < len;) {
+        ssize_t n = write(fd, (const char *)bytes + at, len - at);
+        if (n < 0 && errno != EINTR) {
+            close(fd);
+            return err_set(err, SOOTH_ERR_IO, "cannot make room for it: %s", strerror(errno));
+        }
+        at += n > 0 ? (size_t)n : 0;
+    }
+    enum sooth_status s = sandbox_file(fd, name, opt, out, err);
+    close(fd);
+    return s;
 }
 
 enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out,

@@ -16,6 +16,12 @@ struct sandbox_job {
 /* Runs the worker, waits for it, reads its answer. Messages carry no path. */
 enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out,
                               struct sooth_error *err);
+/* The same for bytes at hand, with a document's options. */
+enum sooth_status sandbox_bytes(const char *name, const void *bytes, size_t len,
+                                const struct doc_options *opt, struct document *out,
+                                struct sooth_error *err);
+enum sooth_status sandbox_file(int fd, const char *name, const struct doc_options *opt,
+                               struct document *out, struct sooth_error *err);
 /* What the worker does, without being one: for fuzz targets and tests, and for formats without a
  * tool only. */
 enum sooth_status sandbox_parse_here(const char *name, const void *data, size_t len,

@@ -12,10 +12,11 @@ struct xml {
 
 bool xml_attribute(struct xml *x, const char *name, char *out, size_t size)
 {
-    bool found = false;
+    bool found = false, whole = strchr(name, ':') != NULL;
     if (xmlTextReaderMoveToFirstAttribute(x->reader) == 1) {
         do {
-            const xmlChar *local = xmlTextReaderConstLocalName(x->reader),
+            const xmlChar *local = whole ? xmlTextReaderConstName(x->reader)
+                                         : xmlTextReaderConstLocalName(x->reader),
                           *value = xmlTextReaderConstValue(x->reader);
             if (local && value && strcmp((const char *)local, name) == 0) {
                 size_t n = strlen((const char *)value);

@@ -20,7 +20,8 @@ struct xml_view {
 typedef bool xml_fn(void *user, const struct xml_view *v);
 enum sooth_status xml_walk(const char *data, size_t len, xml_fn *fn, void *user,
                            struct sooth_error *err);
-/* The value of the open element's attribute by local name, copied to out (cut at size - 1); false
+/* The value of the open element's attribute by local name, or by its whole name where that has a
+ * colon ("r:id"), copied to out (cut at size - 1); false
  * when absent. */
 bool xml_attribute(struct xml *x, const char *name, char *out, size_t size);
 #endif

@@ -1,4 +1,4 @@
-/* zip.h: the entries of a ZIP container (DOCX, ODT, EPUB) in memory, under caps on what really
+/* zip.h: the entries of a ZIP container (DOCX, ODT, EPUB) or another archive in memory, under caps on what really
  * comes out. */
 #ifndef KNOW_DOC_ZIP_H
 #define KNOW_DOC_ZIP_H
@@ -14,6 +14,7 @@ struct zip_entry {
 };
 struct zip {
     VEC(struct zip_entry) entries;
+    bool single; /* no container: one compressed file, its name unknown */
 };
 
 /* Unpacks the entries that `want` accepts. Caps: 64 MiB an entry, 256 MiB in all, 10,000 entries,
@@ -21,8 +22,14 @@ struct zip {
  * archive states are not believed. */
 enum sooth_status zip_read(const unsigned char *data, size_t len, bool (*want)(const char *name),
                            struct zip *out, struct sooth_error *err);
+/* The same for any archive that people send: ZIP, tar, 7-Zip, tar and single files compressed by gzip,
+ * bzip2, xz or zstd. Names are as they stand in the archive, in any encoding. */
+enum sooth_status zip_read_any(const unsigned char *data, size_t len,
+                               bool (*want)(const char *name), struct zip *out,
+                               struct sooth_error *err);
 const struct zip_entry *zip_find(const struct zip *z, const char *name); /* NULL */
 void zip_release(struct zip *z);
-/* True when the first entries name this file (cheap look at the raw bytes). */
+/* True when the archive's directory names this file; of an archive that was cut short, when its bytes
+ * do. */
 bool zip_mentions(const unsigned char *data, size_t len, const char *name);
 #endif

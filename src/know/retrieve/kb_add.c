@@ -207,6 +207,24 @@ static bool has_tags(const char *stored, const struct sooth_tag *tags, size_t n)
     return all;
 }
 
+/* The user's tags anew; what the file says of itself stays. */
+static enum sooth_status tags_change(struct adding *a, struct intake *in, const char *stored)
+{
+    struct arena arena;
+    struct document d = {0};
+    struct sooth_tag *tags = NULL;
+    size_t n = 0;
+    arena_init(&arena, 0);
+    enum sooth_status status = meta_recall(&arena, stored, &d) &&
+                                       tags_merge(&d, a->o->tags, a->o->n_tags, &tags, &n)
+                                   ? store_set_tags(a->kb->store, in->doc, tags, n, a->err)
+                                   : err_nomem(a->err);
+    mem_free(tags);
+    document_release(&d);
+    arena_release(&arena);
+    return status;
+}
+
 /* The very same bytes: only the tags may be new. */
 static enum sooth_status finish_same(struct adding *a, struct intake *in)
 {
@@ -217,7 +235,7 @@ static enum sooth_status finish_same(struct adding *a, struct intake *in)
     size_t chunks = info.chunks, pages = info.pages;
     char *note = mem_strdup(info.note);
     if (a->o->n_tags > 0 && !has_tags(info.tags, a->o->tags, a->o->n_tags))
-        status = store_set_tags(a->kb->store, in->doc, a->o->tags, a->o->n_tags, a->err);
+        status = tags_change(a, in, info.tags);
     if (status == SOOTH_OK)
         report(a, in, chunks ? SOOTH_UNCHANGED : SOOTH_NO_TEXT, chunks, pages, note);
     mem_free(note);
@@ -268,7 +286,7 @@ static enum sooth_status group_flush(struct adding *a)
     for (size_t i = 0; i < a->n_group; i++) {
         if (status == SOOTH_OK && !a->stop)
             status = finish_one(a, a->group[i]);
-        intake_release(a->group[i]);
+        intake_free(a->group[i]);
     }
     a->n_group = a->passages = 0;
     return status;
@@ -288,13 +306,36 @@ static enum sooth_status group_add(struct adding *a, struct intake *in)
     if (status != SOOTH_OK || a->n_group == GROUP_FILES || a->passages >= GROUP_PASSAGES) {
         if (status != SOOTH_OK) {
             for (size_t i = 0; i < a->n_group; i++)
-                intake_release(a->group[i]);
+                intake_free(a->group[i]);
             a->n_group = a->passages = 0;
             return status;
         }
         return group_flush(a);
     }
     return SOOTH_OK;
+}
+
+/* A file and what is inside it; members that are gone from it are forgotten. */
+static enum sooth_status group_add_all(struct adding *a, struct intake *in)
+{
+    struct inner inner = {0};
+    enum sooth_status status = SOOTH_OK;
+    if (in->status == SOOTH_OK && !in->same && !in->skipped) {
+        status = inner_take(a->kb, in, a->parse_key, &inner, a->err);
+        if (status == SOOTH_OK)
+            status = inner_forget_stale(a->kb, in, &inner, a->err);
+    }
+    if (status != SOOTH_OK) {
+        inner_release(&inner, 0);
+        return status;
+    }
+    a->total += inner.items.count;
+    status = group_add(a, in);
+    size_t i = 0;
+    while (i < inner.items.count && status == SOOTH_OK && !a->stop)
+        status = group_add(a, inner.items.items[i++]);
+    inner_release(&inner, i);
+    return status;
 }
 
 /* --- the two ways in
@@ -320,19 +361,20 @@ static void parse_key_of(const struct sooth_add_options *o, char *out, size_t si
 static enum sooth_status run_queue(struct adding *a, struct reader *r)
 {
     enum sooth_status status = SOOTH_OK;
-    for (size_t i = 0; i < a->total && status == SOOTH_OK && !a->stop; i++) {
+    size_t files = a->total; /* grows by what is inside them */
+    for (size_t i = 0; i < files && status == SOOTH_OK && !a->stop; i++) {
         struct intake *in = reader_take(r, a->n_group == 0);
         if (!in) { /* the reader is behind: use the time */
             status = group_flush(a);
             in = status == SOOTH_OK && !a->stop ? reader_take(r, true) : NULL;
         }
         if (in)
-            status = group_add(a, in);
+            status = group_add_all(a, in);
     }
     if (status == SOOTH_OK && !a->stop)
         status = group_flush(a);
     reader_stop(r);
-    for (size_t i = 0; i < a->total; i++)
+    for (size_t i = 0; i < files; i++)
         intake_release(&r->items[i]);
     if (status == SOOTH_OK && a->stop && a->done < a->total)
         return err_set(a->err, SOOTH_ERR_CANCELLED, "stopped after %zu of %zu files", a->done,
@@ -430,7 +472,7 @@ enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, cons
     const struct doc_options parse = {.encoding = a.o->encoding};
     if (!in.same)
         in.status = doc_parse_bytes(name, bytes, len, &parse, &in.parsed, &in.why);
-    enum sooth_status status = group_add(&a, &in);
+    enum sooth_status status = group_add_all(&a, &in);
     if (status == SOOTH_OK)
         status = group_flush(&a);
     if (status == SOOTH_OK)

@@ -96,12 +96,26 @@ static enum sooth_status resolve(struct sooth_kb *kb, const char *name, char **o
     return status;
 }
 
+/* A file and what was found inside it, in one transaction. */
+static enum sooth_status forget_with_inner(struct sooth_kb *kb, const char *identity,
+                                           struct sooth_error *err)
+{
+    enum sooth_status status = store_write_begin(kb->store, err);
+    if (status != SOOTH_OK)
+        return status;
+    status = inner_forget_all(kb, identity, err);
+    if (status == SOOTH_OK)
+        status = store_forget(kb->store, identity, err);
+    enum sooth_status end = store_end(kb->store, status == SOOTH_OK, err);
+    return status == SOOTH_OK ? end : status;
+}
+
 enum sooth_status sooth_kb_forget(struct sooth_kb *kb, const char *doc, struct sooth_error *err)
 {
     char *identity;
     enum sooth_status status = resolve(kb, doc, &identity, err);
     if (status == SOOTH_OK)
-        status = store_forget(kb->store, identity, err);
+        status = forget_with_inner(kb, identity, err);
     mem_free(identity);
     return status;
 }

@@ -132,8 +132,10 @@ enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const str
     const struct document *d = &in->parsed;
     struct buf blocks = BUF_INIT;
     struct store_page *pages = pages_of(d);
+    struct sooth_tag *all = NULL;
+    size_t n_all = 0;
     size_t packed = vector_packed(store_embedder(kb->store)->dim);
-    if (!pages || !doc_pack(d, &blocks)) {
+    if (!pages || !doc_pack(d, &blocks) || !tags_merge(d, tags, n_tags, &all, &n_all)) {
         mem_free(pages);
         buf_release(&blocks);
         return err_nomem(err);
@@ -148,8 +150,8 @@ enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const str
         .context_title = in->chunks.title,
         .format = d->format,
         .encoding = d->encoding,
-        .tags = tags,
-        .n_tags = n_tags,
+        .tags = all,
+        .n_tags = n_all,
         .text = d->text ? d->text : "",
         .text_len = d->text_len,
         .source_bytes = in->source_bytes,
@@ -162,6 +164,7 @@ enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const str
     enum sooth_status status =
         store_put(kb->store, &sd, in->chunks.items, in->chunks.count, force, result, err);
     mem_free(pages);
+    mem_free(all);
     buf_release(&blocks);
     return status;
 }

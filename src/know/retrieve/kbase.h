@@ -57,6 +57,8 @@ struct intake {
     size_t missing;         /* passages still to embed */
     size_t embedded;
     double started;
+    bool heap;                 /* a file inside a file: owns itself and its names */
+    char *own_file, *own_doc;
 };
 /* Cuts, and finds the vectors the store has already. */
 enum sooth_status intake_prepare(struct sooth_kb *kb, const struct embedder *e, struct intake *in,
@@ -69,6 +71,25 @@ enum sooth_status intake_store(struct sooth_kb *kb, struct intake *in, const str
                                size_t n_tags, const char *parse, bool force,
                                struct store_put *result, struct sooth_error *err);
 void intake_release(struct intake *in);
+/* --- kb_inner.c: files inside files --- */
+struct inner {
+    VEC(struct intake *) items;
+};
+void intake_free(struct intake *in); /* intake_release, and the intake itself where it is `heap` */
+/* The members of a parsed file as intakes of their own; those the store has are marked `same`. */
+enum sooth_status inner_take(struct sooth_kb *kb, struct intake *outer, const char *parse_key,
+                             struct inner *out, struct sooth_error *err);
+void inner_release(struct inner *list, size_t from); /* frees the intakes from that one on */
+/* Forgets what is stored below a file: all, or what is not in the list. */
+enum sooth_status inner_forget_all(struct sooth_kb *kb, const char *doc, struct sooth_error *err);
+enum sooth_status inner_forget_stale(struct sooth_kb *kb, const struct intake *outer,
+                                     const struct inner *list, struct sooth_error *err);
+/* The user's tags, then what the file says of itself under other keys. *out: caller frees (the array
+ * only). */
+bool tags_merge(const struct document *d, const struct sooth_tag *tags, size_t n,
+                struct sooth_tag **out, size_t *count);
+/* What the file said of itself, from its stored tags, into d->meta. */
+bool meta_recall(struct arena *a, const char *stored, struct document *d);
 enum sooth_status kb_reembed(struct sooth_kb *kb, const struct embedder *e,
                              struct sooth_error *err);
 #endif

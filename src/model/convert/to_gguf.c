@@ -49,7 +49,8 @@ static enum sooth_status gguf_copy(const struct tensor_file *f, struct convert_p
     enum sooth_status status = gguf_charsmap(f, p, err);
     for (size_t i = 0; i < tensor_file_values(f) && status == SOOTH_OK; i++) {
         const struct file_value *v = tensor_file_value_at(f, i);
-        if (strncmp(v->key, "tokenizer.sooth.normalizer.", 27) != 0 && !plan_put(p, v))
+        if (strncmp(v->key, "tokenizer.sooth.normalizer.", 27) != 0 &&
+            strncmp(v->key, "split.", 6) != 0 && !plan_put(p, v)) /* the copy is in one file */
             status = err_nomem(err);
     }
     for (size_t i = 0; i < tensor_file_count(f) && status == SOOTH_OK; i++)

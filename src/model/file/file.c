@@ -15,8 +15,10 @@ static enum sooth_status read_one(struct tensor_file *f, struct sooth_error *err
         map_file_close(&m);
         return err_nomem(err);
     }
-    if (m.size >= 4 && !memcmp(m.data, "GGUF", 4))
-        return gguf_read(f, &m, err);
+    if (m.size >= 4 && !memcmp(m.data, "GGUF", 4)) {
+        status = gguf_read(f, &m, err);
+        return !status && tensor_file_uint(f, "split.count", 0) > 1 ? gguf_split_read(f, err) : status;
+    }
     if (m.size >= 4 && !memcmp(m.data, "E5S1", 4))
         return e5s1_read(f, &m, err);
     if (m.size >= 9 && m.data[8] == '{')

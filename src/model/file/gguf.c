@@ -12,7 +12,8 @@
  * the file cannot keep. Ceilings: 16 MiB a string, 2^26 elements an array, 2^18 tensors, 2^16 keys,
  * 1 MiB alignment.
  *
- * Left out: version 1, big-endian files, split files, arrays of arrays. */
+ * Left out: version 1, big-endian files, arrays of arrays. Models in several files:
+ * gguf_split.c. */
 #include <string.h>
 #include "core/base/checked.h"
 #include "core/base/error.h"
@@ -314,10 +315,6 @@ enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m,
         status = take_key(f, &c);
     if (!status)
         status = find_alignment(f, &alignment, err);
-    if (!status && tensor_file_uint(f, "split.count", 0) > 1) {
-        status = err_set(err, SOOTH_ERR_UNSUPPORTED, "this is one part of a split model");
-        err_hint(err, "merge the parts into one GGUF file first");
-    }
     for (uint64_t i = 0; i < tensors && !status; i++)
         status = take_tensor(f, &c, alignment, &sum);
     return status ? status : place(f, &c, alignment);

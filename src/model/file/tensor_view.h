@@ -47,6 +47,8 @@ const char *safetensors_dtype(uint32_t type); /* "F32"; NULL when the format has
 /* The readers. m stays owned by the view. */
 enum sooth_status gguf_read(struct tensor_file *f, const struct map_file *m,
                             struct sooth_error *err);
+enum sooth_status gguf_split_read(struct tensor_file *f,
+                                  struct sooth_error *err); /* after gguf_read: the other parts */
 enum sooth_status safetensors_read(struct tensor_file *f, const struct map_file *m,
                                    struct sooth_error *err);
 enum sooth_status e5s1_read(struct tensor_file *f, const struct map_file *m,

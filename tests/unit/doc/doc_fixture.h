@@ -36,6 +36,13 @@ static inline void doc_check(const struct document *d)
         after = b->end;
     }
     assert_int_equal(after, d->text_len);
+    for (size_t i = 0; i < d->cell_count; i++) {
+        const struct doc_cell *c = &d->cells[i];
+        assert_true(c->block < d->block_count && d->blocks[c->block].kind == DOC_TABLE_ROW);
+        assert_true(c->start >= d->blocks[c->block].start && c->start < c->end &&
+                    c->end <= d->blocks[c->block].end);
+        assert_true(i == 0 || c->start >= d->cells[i - 1].end);
+    }
     assert_int_equal(d->no_text, d->block_count == 0);
 }
 
@@ -46,6 +53,7 @@ static inline struct document doc_read(const char *name, const void *bytes, size
     if (doc_parse_bytes(name, bytes, len, NULL, &d, &err) != SOOTH_OK)
         fail_msg("%s: %s", name, err.text);
     doc_check(&d);
+    assert_null(d.parts);
     return d;
 }
 
@@ -122,7 +130,7 @@ struct part {
     size_t len; /* 0 = strlen */
 };
 
-static inline struct buf zip_make(const struct part *parts, size_t count)
+static inline struct buf zip_make_as(const struct part *parts, size_t count, bool packed)
 {
     struct buf out = BUF_INIT;
     size_t room = 65536, used = 0;
@@ -131,6 +139,8 @@ static inline struct buf zip_make(const struct part *parts, size_t count)
     char *bytes = malloc(room);
     struct archive *a = archive_write_new();
     archive_write_set_format_zip(a);
+    if (!packed)
+        archive_write_zip_set_compression_store(a);
     archive_write_set_bytes_in_last_block(a, 1);
     assert_int_equal(archive_write_open_memory(a, bytes, room, &used), ARCHIVE_OK);
     for (size_t i = 0; i < count; i++) {
@@ -149,6 +159,11 @@ static inline struct buf zip_make(const struct part *parts, size_t count)
     buf_add(&out, bytes, used);
     free(bytes);
     return out;
+}
+
+static inline struct buf zip_make(const struct part *parts, size_t count)
+{
+    return zip_make_as(parts, count, true);
 }
 
 #define WORD_NS "xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\""

@@ -300,7 +300,7 @@ static void every_row_is_listed(void **state)
 {
     const char *name, *extensions;
     size_t n = 0;
-    while (doc_format_at(n, &name, &extensions)) {
+    while (doc_format_at(n, &name, &extensions, NULL)) {
         char file[64];
         snprintf(file, sizeof file, "x.%.*s", (int)strcspn(extensions, " "), extensions);
         assert_true(doc_name_known(file));

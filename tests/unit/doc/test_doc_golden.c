@@ -1,5 +1,5 @@
-/* The sample documents of examples/docs, block by block, as tests/golden/doc says: one line a
- * block,
+/* The sample documents of examples/docs and tests/golden/doc/files, block by block, as
+ * tests/golden/doc says: one line a block,
  *
  *   kind level page heading header | text with \n for line ends
  *
@@ -26,15 +26,34 @@ static void document_print(const struct document *d, struct buf *out)
         }
         buf_putc(out, '\n');
     }
+    size_t at = 0;
+    for (struct doc_table t; doc_table_next(d, &at, &t);) {
+        static const char *const types[] = {"integer", "real", "date", "text"};
+        buf_printf(out, "table: rows %zu+%zu, header %d, columns", t.first, t.count, t.header);
+        for (uint32_t c = 0; c < t.columns; c++)
+            buf_printf(out, " %s", types[doc_column_type(d, &t, c)]);
+        buf_putc(out, '\n');
+    }
+    for (size_t i = 0; i < d->meta_count; i++)
+        buf_printf(out, "%s = %s\n", d->meta[i].key, d->meta[i].value);
+    for (size_t i = 0; i < d->warning_count; i++)
+        buf_printf(out, "warning: %s\n", d->warnings[i]);
+    for (size_t i = 0; i < d->member_count; i++) {
+        const struct doc_member *m = &d->members[i];
+        buf_printf(out, "member %s, %zu bytes%s%s\n", m->name, m->bytes,
+                   m->status != SOOTH_OK ? ": " : "", m->status != SOOTH_OK ? m->why.text : "");
+        if (m->status == SOOTH_OK)
+            document_print(&m->document, out);
+    }
 }
 
-static void golden_check(const char *source, const char *name)
+static void golden_check(const char *source, const char *folder, const char *name)
 {
     char path[1200], golden[1200], line[64];
     struct document d;
     struct sooth_error err;
     struct buf now = BUF_INIT, then = BUF_INIT;
-    snprintf(path, sizeof path, "%s/examples/docs/%s", source, name);
+    snprintf(path, sizeof path, "%s/%s/%s", source, folder, name);
     snprintf(golden, sizeof golden, "%s/tests/golden/doc/%s.txt", source, name);
     if (doc_parse_file(path, NULL, &d, &err) != SOOTH_OK)
         fail_msg("%s", err.text);
@@ -56,12 +75,12 @@ static void golden_check(const char *source, const char *name)
     buf_release(&then);
 }
 
-static void sample_documents_block_by_block(void **state)
+static size_t folder_check(const char *of)
 {
     const char *source = getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".";
     char folder[1000];
     size_t count = 0;
-    snprintf(folder, sizeof folder, "%s/examples/docs", source);
+    snprintf(folder, sizeof folder, "%s/%s", source, of);
     DIR *dir = opendir(folder);
     assert_non_null(dir);
     for (struct dirent *e; (e = readdir(dir));) {
@@ -69,15 +88,26 @@ static void sample_documents_block_by_block(void **state)
         if (e->d_name[0] == '.' || !doc_name_known(e->d_name) ||
             (strcmp(dot, ".pdf") == 0 && !have_pdftotext()))
             continue;
-        golden_check(source, e->d_name);
+        golden_check(source, of, e->d_name);
         count++;
     }
     closedir(dir);
-    assert_true(count >= 9);
+    return count;
+}
+
+static void sample_documents_block_by_block(void **state)
+{
+    assert_true(folder_check("examples/docs") >= 9);
+}
+
+static void small_files_of_each_format(void **state)
+{
+    assert_true(folder_check("tests/golden/doc/files") >= 9);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sample_documents_block_by_block)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sample_documents_block_by_block),
+                                       cmocka_unit_test(small_files_of_each_format)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Hostile documents: one error line, within the limits; hidden text stays hidden. */
 #include "doc_fixture.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -181,7 +182,8 @@ static void threat_deep_nesting(void **state)
 
 static void truncated(const char *name, const char *bytes, size_t len)
 {
-    for (size_t cut = 0; cut <= len; cut++) {
+    size_t step = len > 65536 ? len / 1000 : 1;
+    for (size_t cut = 0; cut <= len; cut += step) {
         struct document d;
         struct sooth_error err = {0};
         char *exact = malloc(cut ? cut : 1); /* nothing behind the last byte */
@@ -220,6 +222,147 @@ static void threat_every_truncation(void **state)
     file = zip_make(epub, 3);
     truncated("t.epub", file.data, file.len);
     buf_release(&file);
+}
+
+/* The small files of each format, cut at each byte; above 64 KiB at a thousand places. */
+static void threat_every_truncation_of_the_small_files(void **state)
+{
+    const char *source = getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".";
+    char folder[1000], path[2000];
+    size_t files = 0;
+    snprintf(folder, sizeof folder, "%s/tests/golden/doc/files", source);
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        FILE *f = fopen(path, "rb");
+        char *bytes = malloc(1 << 20);
+        size_t len = fread(bytes, 1, 1 << 20, f);
+        fclose(f);
+        truncated(e->d_name, bytes, len);
+        free(bytes);
+        files++;
+    }
+    closedir(dir);
+    assert_true(files >= 12);
+}
+
+/* ---- files inside files ---- */
+
+static struct buf nested_zips(unsigned levels)
+{
+    struct buf inner = BUF_INIT;
+    const struct part leaf[] = {{"leaf.txt", "A leaf.", 0}};
+    inner = zip_make(leaf, 1);
+    for (unsigned i = 1; i < levels; i++) {
+        const struct part parts[] = {{"in.zip", inner.data, inner.len}};
+        struct buf outer = zip_make(parts, 1);
+        buf_release(&inner);
+        inner = outer;
+    }
+    return inner;
+}
+
+static void threat_archives_within_archives_end(void **state)
+{
+    struct buf file = nested_zips(4);
+    struct document d = doc_read("four.zip", file.data, file.len);
+    assert_int_equal(d.member_count, 4);
+    assert_string_equal(d.members[3].name, "in.zip/in.zip/in.zip/leaf.txt");
+    assert_string_equal(d.members[3].document.text, "A leaf.");
+    document_release(&d);
+    buf_release(&file);
+    file = nested_zips(9);
+    d = doc_read("nine.zip", file.data, file.len);
+    assert_int_equal(d.member_count, 4);
+    assert_int_equal(d.warning_count, 1);
+    assert_non_null(strstr(d.warnings[0], "left out"));
+    document_release(&d);
+    buf_release(&file);
+}
+
+/* 16 times 16 times 60 MiB in a few hundred KiB: the ratio stops it at the first level that grows. */
+static void threat_growing_archives_end(void **state)
+{
+    size_t big = (size_t)60 << 20;
+    char *zeros = malloc(big);
+    memset(zeros, ' ', big);
+    const struct part bomb[] = {{"bomb.txt", zeros, big}};
+    struct buf inner = zip_make(bomb, 1);
+    struct part many[16];
+    static char names[16][16];
+    for (int i = 0; i < 16; i++) {
+        snprintf(names[i], sizeof names[i], "%d.zip", i);
+        many[i] = (struct part){names[i], inner.data, inner.len};
+    }
+    struct buf outer = zip_make(many, 16);
+    struct document d = doc_read("bombs.zip", outer.data, outer.len);
+    assert_int_equal(d.member_count, 16);
+    for (size_t i = 0; i < d.member_count; i++) {
+        assert_int_equal(d.members[i].status, SOOTH_ERR_LIMIT);
+        assert_null(strchr(d.members[i].why.text, '\n'));
+        assert_non_null(strstr(d.members[i].why.text, "bombs.zip/"));
+    }
+    document_release(&d);
+    buf_release(&outer);
+    buf_release(&inner);
+    free(zeros);
+}
+
+/* A member is only ever named below its file. */
+static void threat_member_names_stay_inside(void **state)
+{
+    static const struct part parts[] = {
+        {"../../etc/passwd.txt", "one", 0}, {"/abs/olute.txt", "two", 0}, {"a/./../..\\b\\c.txt", "three", 0},
+        {"..", "four", 0},                  {"x\ny\x01.txt", "five", 0}};
+    struct buf file = zip_make(parts, 5);
+    struct document d = doc_read("escape.zip", file.data, file.len);
+    static const char *const want[] = {"etc/passwd.txt", "abs/olute.txt", "a/b/c.txt", "xy.txt"};
+    assert_int_equal(d.member_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(d.members[i].name, want[i]);
+    document_release(&d);
+    buf_release(&file);
+    static const char mail[] = "From: a@b.c\nSubject: s\nDate: 5 Mar 2024 08:30 +0000\n"
+                               "Content-Type: multipart/mixed; boundary=x\n\n--x\n"
+                               "Content-Disposition: attachment; filename=\"../../up.txt\"\n\nup\n--x--\n";
+    d = doc_read("escape.eml", mail, sizeof mail - 1);
+    assert_int_equal(d.member_count, 1);
+    assert_string_equal(d.members[0].name, "up.txt");
+    document_release(&d);
+}
+
+static void a_kind_is_known_by_the_archives_own_names(void **state)
+{
+    struct buf word = docx_make(WORD_DOC(WORD_P("Inner words.")));
+    const struct part parts[] = {{"a.txt", "Plain.", 0}, {"b.docx", word.data, word.len}};
+    struct buf file = zip_make_as(parts, 2, false); /* the names of the inner file can be read in it */
+    assert_non_null(memmem(file.data, file.len, "word/document.xml", 17));
+    struct document d = doc_read("both.zip", file.data, file.len);
+    assert_string_equal(d.format, "archive");
+    assert_int_equal(d.member_count, 2);
+    assert_string_equal(d.members[1].document.text, "Inner words.");
+    document_release(&d);
+    buf_release(&file);
+    buf_release(&word);
+}
+
+static void threat_deep_mail_and_rtf(void **state)
+{
+    struct sooth_error err;
+    struct buf b = repeated("{\\rtf1 ", "{", 2000, "text");
+    assert_int_equal(doc_fails("deep.rtf", b.data, b.len, &err), SOOTH_ERR_LIMIT);
+    buf_release(&b);
+    b = repeated("From: a@b.c\nSubject: s\nDate: d\n", "Content-Type: message/rfc822\n\n", 100, "text");
+    assert_int_equal(doc_fails("deep.eml", b.data, b.len, &err), SOOTH_ERR_LIMIT);
+    buf_release(&b);
+    b = repeated("", "[", 100000, "");
+    struct document d = doc_read("deep.json", b.data, b.len);
+    assert_int_equal(d.warning_count, 1);
+    document_release(&d);
+    buf_release(&b);
 }
 
 /* ---- the worker ---- */
@@ -364,6 +507,12 @@ int main(void)
         cmocka_unit_test(threat_xml_entities_are_not_expanded),
         cmocka_unit_test(threat_deep_nesting),
         cmocka_unit_test(threat_every_truncation),
+        cmocka_unit_test(threat_every_truncation_of_the_small_files),
+        cmocka_unit_test(threat_archives_within_archives_end),
+        cmocka_unit_test(threat_growing_archives_end),
+        cmocka_unit_test(threat_member_names_stay_inside),
+        cmocka_unit_test(a_kind_is_known_by_the_archives_own_names),
+        cmocka_unit_test(threat_deep_mail_and_rtf),
         cmocka_unit_test(threat_time_runs_out),
         cmocka_unit_test(threat_memory_runs_out),
         cmocka_unit_test(only_regular_files),

@@ -605,6 +605,10 @@ static void test_types_agree_with_quant(void **state)
     for (size_t i = 0; qtype_at(i); i++) {
         const struct qtype *q = qtype_at(i);
         const struct tensor_type *t = tensor_type_find(q->id);
+        if (q->id >= QTYPE_NF4) { /* no container has a number for it: several tensors of a directory make one */
+            assert_null(t);
+            continue;
+        }
         assert_non_null(t);
         assert_string_equal(t->name, q->name);
         assert_int_equal(t->block, q->block);

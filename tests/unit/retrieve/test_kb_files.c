@@ -1,0 +1,142 @@
+/* Kinds of files in a knowledge base: files inside files, what files say of themselves. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "core/base/alloc.h"
+#include "core/base/fsio.h"
+#include "know/retrieve/retrieve.h"
+
+static char root[64], docs[128], store[128];
+
+static int setup(void **state)
+{
+    strcpy(root, "/tmp/sooth-kbf-XXXXXX");
+    if (!mkdtemp(root))
+        return -1;
+    snprintf(docs, sizeof docs, "%s/docs", root);
+    snprintf(store, sizeof store, "%s/store", root);
+    return mkdir(docs, 0755);
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static void write_doc(const char *name, const char *text)
+{
+    char path[400];
+    struct sooth_error err;
+    snprintf(path, sizeof path, "%s/%s", docs, name);
+    assert_int_equal(file_write_atomic(path, text, strlen(text), &err), SOOTH_OK);
+}
+
+static struct sooth_kb *open_kb(void)
+{
+    struct sooth_kb *kb;
+    struct sooth_error err = {0};
+    const struct sooth_kb_options o = {.embedder = "hash", .create = true, .threads = 1};
+    if (sooth_kb_open(store, &o, &kb, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    return kb;
+}
+
+static struct sooth_add_totals add(struct sooth_kb *kb, const struct sooth_add_options *o)
+{
+    struct sooth_add_totals t;
+    struct sooth_error err = {0};
+    const char *path = docs;
+    if (sooth_kb_add(kb, &path, 1, o, &t, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    return t;
+}
+
+static size_t found(struct sooth_kb *kb, const char *query, const char *filter, const char *doc)
+{
+    struct sooth_search_options o;
+    struct sooth_hits hits;
+    struct sooth_error err = {0};
+    size_t n = 0;
+    sooth_search_options_init(&o);
+    o.mode = SOOTH_SEARCH_TEXT;
+    o.filter = filter;
+    if (sooth_search(kb, query, &o, &hits, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < hits.count; i++)
+        n += strstr(hits.items[i].text, query) != NULL &&
+             (!doc || strstr(hits.items[i].doc, doc) != NULL);
+    sooth_hits_release(&hits);
+    return n;
+}
+
+#define HEAD "From: ann@example.org\nSubject: keys\nDate: Tue, 5 Mar 2024 08:30:00 +0100\n" \
+             "Content-Type: multipart/mixed; boundary=x\n\n--x\n\nThe gatehouse has the keys.\n"
+#define FILE_PART(name, text) "--x\nContent-Disposition: attachment; filename=\"" name "\"\n\n" text "\n"
+
+static void files_inside_files_are_documents(void **state)
+{
+    struct sooth_kb *kb = open_kb();
+    struct sooth_kb_info info;
+    write_doc("mail.eml", HEAD FILE_PART("one.txt", "The pelican sleeps.") FILE_PART("two.txt", "The heron stands.") "--x--\n");
+    write_doc("mail.txt", "A pelican that is not in the mail.");
+    struct sooth_add_totals t = add(kb, NULL);
+    assert_int_equal(t.added, 4);
+    assert_int_equal(found(kb, "pelican", NULL, "mail.eml/one.txt"), 1);
+    t = add(kb, NULL); /* what has not changed costs nothing */
+    assert_int_equal(t.unchanged, 2);
+    assert_int_equal(t.embedded, 0);
+    assert_int_equal(found(kb, "pelican", NULL, "mail.eml/one.txt"), 1);
+    write_doc("mail.eml", HEAD FILE_PART("two.txt", "The heron stands.") FILE_PART("three.txt", "The stork clatters.") "--x--\n");
+    t = add(kb, NULL); /* one attachment gone, one kept, one new */
+    assert_int_equal(t.added, 1);
+    assert_int_equal(t.unchanged, 2);
+    assert_int_equal(found(kb, "pelican", NULL, "mail.eml"), 0);
+    assert_int_equal(found(kb, "heron", NULL, "mail.eml/two.txt"), 1);
+    assert_int_equal(found(kb, "stork", NULL, "mail.eml/three.txt"), 1);
+    assert_int_equal(sooth_kb_forget(kb, "three.txt", NULL), SOOTH_OK);
+    assert_int_equal(found(kb, "stork", NULL, NULL), 0);
+    assert_int_equal(sooth_kb_forget(kb, "mail.eml", NULL), SOOTH_OK); /* and all that was in it */
+    assert_int_equal(found(kb, "heron", NULL, NULL), 0);
+    assert_int_equal(sooth_kb_info(kb, &info, NULL), SOOTH_OK);
+    assert_int_equal(info.docs, 1);
+    size_t problems = 1;
+    assert_int_equal(sooth_kb_check(kb, NULL, NULL, &problems, NULL), SOOTH_OK);
+    assert_int_equal(problems, 0);
+    sooth_kb_close(kb);
+}
+
+static void what_a_file_says_of_itself_can_be_asked_for(void **state)
+{
+    struct sooth_kb *kb = open_kb();
+    write_doc("mail.eml", HEAD "--x--\n");
+    const struct sooth_tag tags[] = {{"from", "me"}, {"kind", "letter"}}, later[] = {{"kind", "note"}};
+    struct sooth_add_options o = {.tags = later, .n_tags = 1};
+    add(kb, NULL);
+    assert_int_equal(found(kb, "gatehouse", "from='ann@example.org' and date>='2024-03-01'", NULL), 1);
+    assert_int_equal(found(kb, "gatehouse", "date>='2024-04-01'", NULL), 0);
+    add(kb, &o); /* the same bytes with tags: the file's own stay */
+    assert_int_equal(found(kb, "gatehouse", "from='ann@example.org' and kind=note", NULL), 1);
+    o = (struct sooth_add_options){.tags = tags, .n_tags = 2};
+    add(kb, &o); /* what the user says counts more */
+    assert_int_equal(found(kb, "gatehouse", "from=me and kind=letter and date>='2024-03-01'", NULL), 1);
+    sooth_kb_close(kb);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(files_inside_files_are_documents),
+        T(what_a_file_says_of_itself_can_be_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
