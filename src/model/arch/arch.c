@@ -53,12 +53,12 @@ const struct arch_hf *arch_hf(const struct arch_model *m)
     return &m->row->hf;
 }
 
-const char *arch_gguf_name(const struct arch_model *m)
+const struct arch_row *arch_row_named(const char *name)
 {
-    const char *own = tensor_file_string(m->file, "general.architecture", "");
-    if (m->row->gguf_arch)
-        return m->row->gguf_arch;
-    return arch_is_gguf(m) ? own : m->row->decoder ? "llama" : "bert"; /* kin that GGUF has no name of its own for */
+    for (size_t i = 0; i < sizeof arch_rows / sizeof *arch_rows; i++)
+        if (strcmp(arch_rows[i]->name, name) == 0)
+            return arch_rows[i];
+    return NULL;
 }
 
 bool arch_is_encoder(const struct tensor_file *f)

@@ -94,7 +94,6 @@ enum arch_change {
     ARCH_TRANSPOSED  /* safetensors hold [in, out], GGUF [out, in] */
 };
 
-const char *arch_gguf_name(const struct arch_model *m); /* general.architecture of its GGUF files */
 bool arch_is_gguf(const struct arch_model *m); /* weights lie as GGUF has them (E5S1 follows it); else as safetensors */
 
 /* One entry of the loaded list. Weights that are tied or absent do not appear. */
@@ -128,10 +127,38 @@ enum sooth_status arch_parts(const struct tensor_file *f, arch_part_fn *fn, void
 
 /* ---- the table ---- */
 
+/* How the positions are turned, as the model's files say. */
+struct arch_rope_facts {
+    const char *type;            /* "none", "linear", "ntk", "dynamic", "yarn", "llama3", "longrope" */
+    size_t dim;                  /* numbers of a head that are turned; 0 = learned positions, or none */
+    double base, base_local, factor, original, beta_fast, beta_slow; /* base_local: of sliding-window layers, 0 = they have none of their own */
+    double scale;                /* of cosine and sine */
+    bool usual;                  /* yarn: nothing is said that GGUF has no key for */
+    const float *divisors;       /* [dim / 2] llama3; else NULL */
+    const float *near, *far;     /* [dim / 2] longrope's lists; else NULL */
+};
+const struct arch_rope_facts *arch_rope_facts(const struct arch_model *m);
+
+/* What queries are scaled by, as its power −2: the head size, unless the files say another. */
+double arch_query_scalar(const struct arch_model *m);
+/* Rows a row of this layer sees, itself among them; 0 = all. */
+size_t arch_layer_window(const struct arch_model *m, size_t layer);
+/* What GGUF calls the architecture; "bert" for xlmr, "llama" for mistral. */
+const char *arch_gguf_name(const struct arch_model *m);
+/* Is there anything about the model that GGUF has no word for? SOOTH_ERR_UNSUPPORTED names it. */
+enum sooth_status arch_gguf_check(const struct arch_model *m, struct sooth_error *err);
+/* The name in a Hugging Face directory that a weight would have as one of architecture `name` (NULL: m's own): GGUF calls several
+ * families bert. Static text or in out. */
+const char *arch_hf_name(const char *name, const struct arch_weight *w, char out[192]);
+/* The row called `name`; NULL if there is none. */
+const struct arch_hf *arch_hf_find(const char *name);
+
 /* How a Hugging Face directory calls an architecture. */
 struct arch_hf {
     const char *model_type, *class, *act_key, *act;
     bool short_names; /* n_embd for hidden_size and so on */
+    const char *class_headed; /* with a classifier; NULL: there is none */
+    bool query_scalar;        /* the scale of queries stands in config.json */
 };
 const struct arch_hf *arch_hf(const struct arch_model *m);
 const struct arch_hf *arch_hf_of(const char *name, bool *decoder); /* by the row's name; NULL if unknown or never a directory */

@@ -33,7 +33,9 @@ struct arch_model {
     enum op_act act;              /* of the feed-forward */
     size_t positions, position_offset; /* rows of the table; what is added to a position */
     size_t session;               /* tokens a session will use at most */
+    bool odd_windows;             /* they lie otherwise than GGUF, which does not tell, would have them */
     struct rope rope, rope_local;
+    struct arch_rope_facts rope_facts;
     uint8_t *local;               /* [layers] 1: sliding window, and rope_local where there is one; NULL: all global */
 };
 
@@ -59,6 +61,8 @@ struct arch_param {
 struct arch_row {
     const char *name, *note;
     const char *gguf_arch, *hf_arch;         /* general.architecture in either container; NULL: not there */
+    const char *gguf_alias;                  /* where gguf_arch is NULL: what GGUF calls it, another row's name */
+    bool gguf_windows;                       /* GGUF has words for its sliding windows */
     struct arch_hf hf;                       /* how a directory calls it */
     const char *hf_block, *hf_prefixes[3];   /* "model.layers.%d."; prefixes that may stand before every name */
     bool decoder;
@@ -76,6 +80,8 @@ const char *arch_text(const struct arch_model *m, const char *name, const char *
 
 /* config.json, of a model of several kinds of input the part about text; NULL for other containers. */
 const struct json *arch_config(const struct arch_model *m);
+
+const struct arch_row *arch_row_named(const char *name); /* NULL: there is none */
 
 /* Finds, checks and wires every weight of the row's list (params.c). */
 enum sooth_status arch_weights_load(struct arch_model *m, struct sooth_error *err);

@@ -47,6 +47,8 @@ static enum sooth_status gemma3_configure(struct arch_model *m, struct sooth_err
     if (m->info.window == 0)
         m->info.window = 512;
     enum sooth_status status = arch_local_layers(m, gemma3_is_local, err);
+    for (size_t i = 0; i < m->info.layers && !status; i++)
+        m->odd_windows |= m->local[i] != ((i + 1) % PATTERN != 0);
     if (!status)
         status = arch_rope(m, true, true, &m->rope_local, err);
     return status ? status : arch_rope(m, false, true, &m->rope, err);
@@ -87,8 +89,8 @@ static struct mat *gemma3_hidden(const struct arch_model *m, struct run *r)
 }
 
 const struct arch_row arch_gemma3 = {
-    .name = "gemma3", .note = "Gemma 3, text", .gguf_arch = "gemma3", .hf_arch = "gemma3", .hf_block = "model.layers.",
+    .name = "gemma3", .note = "Gemma 3, text", .gguf_arch = "gemma3", .gguf_windows = true, .hf_arch = "gemma3", .hf_block = "model.layers.",
     .hf_prefixes = {"-model.", "language_model."}, .decoder = true, .act = ACT_GELU_TANH, .params = params, .tops = tops, .configure = gemma3_configure,
     .hidden = gemma3_hidden,
-    .hf = {"gemma3_text", "Gemma3ForCausalLM", "hidden_activation", "gelu_pytorch_tanh", false},
+    .hf = {"gemma3_text", "Gemma3ForCausalLM", "hidden_activation", "gelu_pytorch_tanh", false, NULL, true},
 };

@@ -69,5 +69,5 @@ struct mat *llama_hidden(const struct arch_model *m, struct run *r)
 const struct arch_row arch_llama = {
     .name = "llama", .note = "Llama 1 to 3, SmolLM2, and what shares their shape", .gguf_arch = "llama", .hf_arch = "llama",
     .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = llama_params, .tops = llama_tops,
-    .configure = llama_configure, .hidden = llama_hidden, .hf = {"llama", "LlamaForCausalLM", "hidden_act", "silu", false},
+    .configure = llama_configure, .hidden = llama_hidden, .hf = {"llama", "LlamaForCausalLM", "hidden_act", "silu", false, NULL},
 };

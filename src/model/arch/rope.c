@@ -205,6 +205,39 @@ static enum sooth_status apply(const struct arch_model *m, const struct rope_spe
     return s->divisors ? divide(NULL, s->divisors, dim, freq, err) : SOOTH_OK;
 }
 
+/* A list of divisors in float; NULL where there is none or no memory. */
+static const float *list_copy(struct arch_model *m, const struct json *list, const struct file_tensor *t, size_t n)
+{
+    float *out = list_count(list, t) == n ? arena_array(&m->arena, n, sizeof *out) : NULL;
+    for (size_t i = 0; out && i < n; i++)
+        out[i] = (float)list_at(list, t, i);
+    return out;
+}
+
+/* What has been read, for whoever writes another file of it. */
+static enum sooth_status keep_facts(struct arch_model *m, const struct rope_spec *s, const struct rope *rope, struct sooth_error *err)
+{
+    struct arch_rope_facts *f = &m->rope_facts;
+    const size_t n = rope->dim / 2;
+    const bool plain = !strcmp(s->type, "none") || !strcmp(s->type, "default"), llama3 = !strcmp(s->type, "llama3") || s->divisors;
+    const bool longrope = !strcmp(s->type, "longrope") || !strcmp(s->type, "su");
+    float *divisors = llama3 ? arena_array(&m->arena, n, sizeof *divisors) : NULL;
+    *f = (struct arch_rope_facts){.type = llama3 ? "llama3" : plain ? "none" : longrope ? "longrope" : s->type, .dim = rope->dim, .base = s->base,
+                                  .factor = s->factor, .original = s->original, .beta_fast = s->beta_fast, .beta_slow = s->beta_slow,
+                                  .scale = rope->scale, .divisors = divisors, .usual = true};
+    for (size_t i = 0; divisors && i < n; i++)
+        divisors[i] = (float)(pow(s->base, -2.0 * (double)i / (double)rope->dim) / rope->freq[i]);
+    if (longrope) {
+        f->near = list_copy(m, s->short_list, s->short_t, n);
+        f->far = list_copy(m, s->long_list, s->long_t, n);
+    } else if (!strcmp(s->type, "yarn")) {
+        f->usual = s->truncate && s->attention == 0 && s->mscale == 0 && s->mscale_all == 0;
+    }
+    if ((llama3 && !divisors) || (longrope && (!f->near || !f->far)))
+        return m->arena.failed ? err_nomem(err) : err_set(err, SOOTH_ERR_FORMAT, "rope factors: one list is shorter than %zu numbers", n);
+    return SOOTH_OK;
+}
+
 enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, struct rope *out, struct sooth_error *err)
 {
     struct rope_spec s;
@@ -227,5 +260,12 @@ enum sooth_status arch_rope(struct arch_model *m, bool local, bool halves, struc
     for (size_t i = 0; i < dim / 2; i++)
         freq[i] = pow(s.base, -2.0 * (double)i / (double)dim);
     *out = (struct rope){.dim = dim, .freq = freq, .scale = 1, .halves = halves};
-    return apply(m, &s, dim, freq, out, err);
+    status = apply(m, &s, dim, freq, out, err);
+    if (local)
+        m->rope_facts.base_local = s.base;
+    double base_local = m->rope_facts.base_local;
+    if (!status && !local)
+        status = keep_facts(m, &s, out, err);
+    m->rope_facts.base_local = base_local;
+    return status;
 }

@@ -7,18 +7,21 @@
 #include <stdint.h>
 #include "core/base/arena.h"
 #include "core/base/buf.h"
+#include "core/base/json.h"
 #include "core/base/vec.h"
+#include "model/arch/arch.h"
 #include "model/file/file.h"
 #include "sooth/error.h"
 
-/* What happens to a tensor's numbers on the way. The two containers disagree in four places. */
+/* What happens to a tensor's numbers on the way. The two containers disagree in five places. */
 enum convert_change {
     CONVERT_SAME,
     CONVERT_PAIR,     /* rows of each head from halves (i, i + d/2) to neighbours (2i, 2i+1): GGUF's
                          llama rotates those */
     CONVERT_HALVE,    /* the way back */
     CONVERT_PLUS_ONE, /* gemma's norms: GGUF stores 1 + w */
-    CONVERT_MINUS_ONE
+    CONVERT_MINUS_ONE,
+    CONVERT_TURN      /* rows become columns: GPT-2's directories hold [in, out] */
 };
 
 struct convert_tensor {
@@ -59,11 +62,18 @@ void plan_move_rows(struct convert_plan *p, uint64_t skip, uint64_t zero);
 enum sooth_status plan_bytes(const struct convert_tensor *t, struct buf *out, const void **bytes,
                              struct sooth_error *err);
 
+/* plan_turn.c: the same for CONVERT_TURN. */
+enum sooth_status plan_turned(const struct convert_tensor *t, struct buf *out, const void **bytes,
+                              struct sooth_error *err);
+
 /* to_gguf.c, to_hf.c */
 enum sooth_status convert_to_gguf(const struct tensor_file *f, const char *out,
                                   struct sooth_error *err);
 enum sooth_status convert_to_hf(const struct tensor_file *f, const char *dir,
                                 struct sooth_error *err);
+/* rope_words.c: what a model says of its rotary positions, as facts and tensors of GGUF, as members of config.json. */
+enum sooth_status rope_to_gguf(const struct arch_model *m, struct convert_plan *p, struct sooth_error *err);
+void rope_to_hf(const struct arch_model *m, struct json_writer *w);
 /* vocab_gguf.c: facts of a GGUF tokenizer from tokenizer.json. */
 enum sooth_status vocab_to_gguf(const struct tensor_file *f, struct convert_plan *p,
                                 struct sooth_error *err);

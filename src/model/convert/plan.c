@@ -80,6 +80,14 @@ enum sooth_status plan_tensor(struct convert_plan *p, const char *name,
     if (rows && (!heads || from->dims[from->ndim > 1 ? 1 : 0] % (2 * heads)))
         return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' cannot be divided into %zu heads",
                        from->name, heads);
+    if (change == CONVERT_TURN) {
+        if (from->ndim != 2)
+            return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' is no matrix", from->name);
+        if (qtype_by_id(from->type)->block > 1)
+            t.type = TYPE_F32; /* blocks lie along the old rows */
+        t.dims[0] = from->dims[1];
+        t.dims[1] = from->dims[0];
+    }
     if (!tensor_type_size(tensor_type_find(t.type), t.ndim, t.dims, &t.bytes))
         return err_set(err, SOOTH_ERR_FORMAT, "tensor '%s' has impossible dimensions", from->name);
     return t.name && vec_push(&p->tensors, t) ? SOOTH_OK : err_nomem(err);
@@ -120,6 +128,8 @@ enum sooth_status plan_bytes(const struct convert_tensor *t, struct buf *out, co
 {
     const struct qtype *q = qtype_by_id(t->from->type);
     bool by_row = t->change == CONVERT_PAIR || t->change == CONVERT_HALVE;
+    if (t->change == CONVERT_TURN)
+        return plan_turned(t, out, bytes, err);
     if (t->change == CONVERT_SAME && t->type == t->from->type && !t->zero_rows) {
         *bytes = (const char *)t->from->data +
                  t->skip_rows * (t->from->bytes / (t->ndim > 1 ? t->from->dims[1] : 1));

@@ -1,9 +1,9 @@
 /* to_gguf.c: any readable model as one GGUF file.
  *
  * E5S1 and GGUF are copied fact by fact and tensor by tensor: their view is GGUF's already. A
- * Hugging Face directory differs in names (the architecture's own list tells both), in the order of
- * llama's rotated rows, in gemma's norms (GGUF stores 1 + w), in XLM-R's positions (GGUF leaves out
- * the two that are never used, and calls the architecture bert), and in keeping its tokenizer in
+ * Hugging Face directory differs in names and in how some weights lie (the architecture's own list tells
+ * both: rotated rows, norms less 1, turned matrices), in XLM-R's positions (GGUF leaves out the two that are
+ * never used), in the words for rotary positions (rope_words.c), and in keeping its tokenizer in
  * JSON. Numbers keep their format, but vectors become F32 as GGUF readers expect. */
 #include <math.h>
 #include <stdio.h>
@@ -78,52 +78,57 @@ static enum sooth_status gguf_weight(const struct tensor_file *f, const struct a
                                      const struct arch_weight *w, struct convert_plan *p,
                                      struct sooth_error *err)
 {
+    static const enum convert_change changes[] = {[ARCH_SAME] = CONVERT_SAME,
+                                                  [ARCH_PLUS_ONE] = CONVERT_PLUS_ONE,
+                                                  [ARCH_PAIRS] = CONVERT_PAIR,
+                                                  [ARCH_TRANSPOSED] = CONVERT_TURN};
     const struct file_tensor *from = gguf_source(f, w->hf_name);
-    enum convert_change change = CONVERT_SAME;
-    size_t heads = 0;
+    size_t heads = strncmp(w->role, "attn_q", 6) == 0 ? info->heads : info->kv_heads;
     if (!from)
         return err_set(err, SOOTH_ERR_FORMAT, "no tensor '%s' in '%s'", w->hf_name,
                        tensor_file_path(f));
-    if (strcmp(info->arch, "llama") == 0 &&
-        (strcmp(w->role, "attn_q") == 0 || strcmp(w->role, "attn_k") == 0)) {
-        change = CONVERT_PAIR;
-        heads = strcmp(w->role, "attn_q") == 0 ? info->heads : info->kv_heads;
-    }
-    if (strcmp(info->arch, "gemma3") == 0 && strstr(w->role, "norm"))
-        change = CONVERT_PLUS_ONE;
-    enum sooth_status status = plan_tensor(p, w->weight->name, from, change, heads, err);
-    if (status == SOOTH_OK && strcmp(w->role, "position_embd") == 0 &&
-        strcmp(tensor_file_string(f, "general.architecture", ""), "xlm-roberta") == 0)
-        plan_move_rows(p, 2, 0);
+    enum sooth_status status = plan_tensor(p, w->weight->name, from, changes[w->change], heads, err);
+    if (status == SOOTH_OK && strcmp(w->role, "position_embd") == 0 && from->dims[1] > info->context)
+        plan_move_rows(p, from->dims[1] - info->context, 0);
     return status;
 }
 
-/* Facts of the directory, under GGUF's name of the architecture. */
-static enum sooth_status gguf_facts(const struct tensor_file *f, struct convert_plan *p,
-                                    struct sooth_error *err)
+/* Facts about the model that GGUF has otherwise, or not at all. */
+static bool gguf_skips(const char *name, bool windows)
 {
-    const char *arch = tensor_file_string(f, "general.architecture", "");
-    bool xlmr = strcmp(arch, "xlm-roberta") == 0;
+    return strcmp(name, "tie_word_embeddings") == 0 || /* an absent output matrix says it */
+           strncmp(name, "rope.", 5) == 0 ||           /* rope_words.c */
+           (strcmp(name, "attention.sliding_window") == 0 && !windows);
+}
+
+/* Facts of the directory, under GGUF's name of the architecture. */
+static enum sooth_status gguf_facts(const struct tensor_file *f, const struct arch_model *m,
+                                    struct convert_plan *p, struct sooth_error *err)
+{
+    const char *arch = tensor_file_string(f, "general.architecture", ""),
+               *name = arch_gguf_name(m);
     size_t prefix = strlen(arch);
+    bool windows = false;
+    for (size_t i = 0; i < arch_info(m)->layers; i++)
+        windows |= arch_layer_window(m, i) > 0;
     for (size_t i = 0; i < tensor_file_values(f); i++) {
         struct file_value v = *tensor_file_value_at(f, i);
-        bool own = strncmp(v.key, arch, prefix) == 0 && v.key[prefix] == '.';
-        if (own && strcmp(v.key + prefix, ".tie_word_embeddings") == 0)
-            continue; /* in GGUF an absent output matrix says it */
-        if (strcmp(v.key, "format") == 0)
-            continue; /* a mark of safetensors files */
-        if (own && xlmr) {
-            struct buf key = BUF_INIT;
-            v.key = buf_printf(&key, "bert%s", v.key + prefix) ? arena_strdup(&p->arena, key.data)
-                                                               : NULL;
-            if (v.key && strcmp(v.key, "bert.context_length") == 0 && v.u > 2)
-                v.u -= 2;
+        struct buf key = BUF_INIT;
+        if (strcmp(v.key, "format") == 0) /* a mark of safetensors files */
+            continue;
+        if (strncmp(v.key, arch, prefix) == 0 && v.key[prefix] == '.') {
+            const char *fact = v.key + prefix + 1;
+            if (gguf_skips(fact, windows))
+                continue;
+            if (strcmp(fact, "context_length") == 0)
+                v.u = arch_info(m)->context;
+            v.key = buf_printf(&key, "%s.%s", name, fact) ? arena_strdup(&p->arena, key.data) : NULL;
             buf_release(&key);
         }
         if (!v.key || !plan_put(p, &v))
             return err_nomem(err);
     }
-    return !xlmr || plan_string(p, "general.architecture", "bert", 4) ? SOOTH_OK : err_nomem(err);
+    return plan_string(p, "general.architecture", name, strlen(name)) ? SOOTH_OK : err_nomem(err);
 }
 
 /* The last part of a path as the model's name. */
@@ -188,13 +193,11 @@ static enum sooth_status gguf_from_hf(const struct tensor_file *f, struct conver
     enum sooth_status status = arch_load(f, &options, &m, err); /* checks every name and shape */
     if (status != SOOTH_OK)
         return status;
-    if (strcmp(tensor_file_string(f, "general.architecture", ""), "llama") == 0 &&
-        tensor_file_value(f, "llama.rope.scaling.type"))
-        status = err_set(
-            err, SOOTH_ERR_UNSUPPORTED,
-            "a directory with scaled rotary positions is not converted; it can be run as it is");
+    status = arch_gguf_check(m, err);
     if (status == SOOTH_OK)
-        status = gguf_facts(f, p, err);
+        status = gguf_facts(f, m, p, err);
+    if (status == SOOTH_OK)
+        status = rope_to_gguf(m, p, err);
     if (status == SOOTH_OK && !gguf_name(f, p))
         status = err_nomem(err);
     if (status == SOOTH_OK)

@@ -7,7 +7,7 @@
  *
  * The changes of to_gguf.c are undone. All weights are in memory while they are written: four bytes
  * a parameter. */
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
@@ -16,40 +16,21 @@
 #include "model/convert/convert.h"
 
 static const struct hf_fact {
-    const char *gguf, *hf;
+    const char *gguf, *hf, *brief; /* brief: GPT-2's name for it, NULL: it has none */
     bool real;
 } hf_facts[] = {
-    {"block_count", "num_hidden_layers", false},
-    {"embedding_length", "hidden_size", false},
-    {"feed_forward_length", "intermediate_size", false},
-    {"attention.head_count", "num_attention_heads", false},
-    {"attention.head_count_kv", "num_key_value_heads", false},
-    {"attention.key_length", "head_dim", false},
-    {"attention.sliding_window", "sliding_window", false},
-    {"token_type_count", "type_vocab_size", false},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
-    {"attention.layer_norm_epsilon", "layer_norm_eps", true},
-    {"rope.freq_base", "rope_theta", true},
-    {"rope.freq_base_swa", "rope_local_base_freq", true},
+    {"block_count", "num_hidden_layers", "n_layer", false},
+    {"embedding_length", "hidden_size", "n_embd", false},
+    {"feed_forward_length", "intermediate_size", "n_inner", false},
+    {"attention.head_count", "num_attention_heads", "n_head", false},
+    {"attention.head_count_kv", "num_key_value_heads", NULL, false},
+    {"attention.key_length", "head_dim", NULL, false},
+    {"attention.sliding_window", "sliding_window", NULL, false},
+    {"token_type_count", "type_vocab_size", NULL, false},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NULL, true},
+    {"attention.layer_norm_epsilon", "layer_norm_eps", "layer_norm_epsilon", true},
+    {"residual_scale", "residual_scale", NULL, true},
 };
-
-/* What the architecture is called there, and what its config says beside the numbers. */
-static const struct hf_arch {
-    const char *arch, *model_type, *class, *act_key, *act;
-} hf_archs[] = {
-    {"llama", "llama", "LlamaForCausalLM", "hidden_act", "silu"},
-    {"gemma3", "gemma3_text", "Gemma3ForCausalLM", "hidden_activation", "gelu_pytorch_tanh"},
-    {"bert", "bert", "BertModel", "hidden_act", "gelu"},
-    {"xlmr", "xlm-roberta", "XLMRobertaModel", "hidden_act", "gelu"},
-};
-
-static const struct hf_arch *hf_arch_find(const char *arch)
-{
-    for (size_t i = 0; i < sizeof hf_archs / sizeof *hf_archs; i++)
-        if (strcmp(hf_archs[i].arch, arch) == 0)
-            return &hf_archs[i];
-    return NULL;
-}
 
 static enum sooth_status hf_write(const char *dir, const char *name, const struct buf *text,
                                   struct sooth_error *err)
@@ -74,47 +55,99 @@ static void hf_put_ids(struct json_writer *w, const struct tensor_file *f)
             jsonw_key(w, ids[i][1]), jsonw_int(w, tensor_file_int(f, ids[i][0], 0));
 }
 
+static void hf_put_facts(struct json_writer *w, const struct tensor_file *f, bool brief)
+{
+    const char *prefix = tensor_file_string(f, "general.architecture", "");
+    for (size_t i = 0; i < sizeof hf_facts / sizeof *hf_facts; i++) {
+        const struct hf_fact *h = &hf_facts[i];
+        char key[128];
+        snprintf(key, sizeof key, "%.60s.%s", prefix, h->gguf);
+        if (!tensor_file_value(f, key) || (brief && !h->brief))
+            continue;
+        jsonw_key(w, brief ? h->brief : h->hf);
+        if (h->real)
+            jsonw_double(w, tensor_file_float(f, key, 0), 9);
+        else
+            jsonw_int(w, tensor_file_int(f, key, 0));
+    }
+}
+
+/* Which layers have a window; nothing where none has. */
+static void hf_put_windows(struct json_writer *w, const struct arch_model *m)
+{
+    const size_t layers = arch_info(m)->layers;
+    bool any = false;
+    for (size_t i = 0; i < layers; i++)
+        any |= arch_layer_window(m, i) > 0;
+    if (!any)
+        return;
+    jsonw_key(w, "layer_types");
+    jsonw_array(w);
+    for (size_t i = 0; i < layers; i++)
+        jsonw_string(w, arch_layer_window(m, i) ? "sliding_attention" : "full_attention");
+    jsonw_end_array(w);
+}
+
+/* Names of the classes that a head tells apart; LABEL_i where the file names none. */
+static void hf_put_classes(struct json_writer *w, const struct tensor_file *f, size_t labels)
+{
+    char key[128];
+    size_t n = 0;
+    snprintf(key, sizeof key, "%.60s.classifier.output_labels", tensor_file_string(f, "general.architecture", ""));
+    const struct file_string *names = tensor_file_strings(f, key, &n);
+    if (!labels)
+        return;
+    jsonw_key(w, "id2label");
+    jsonw_object(w);
+    for (size_t i = 0; i < labels; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%zu", i);
+        jsonw_key(w, text);
+        snprintf(text, sizeof text, "LABEL_%zu", i);
+        if (i < n)
+            jsonw_stringn(w, names[i].text, names[i].len);
+        else
+            jsonw_string(w, text);
+    }
+    jsonw_end_object(w);
+}
+
 static enum sooth_status hf_config(const struct tensor_file *f, const struct arch_model *m,
-                                   const struct hf_arch *a, const char *dir,
-                                   struct sooth_error *err)
+                                   const char *name, const char *dir, struct sooth_error *err)
 {
     const struct arch_info *info = arch_info(m);
-    const char *prefix = tensor_file_string(f, "general.architecture", "");
-    struct buf text = BUF_INIT, key = BUF_INIT;
+    const struct arch_hf *a = arch_hf_find(name);
+    const size_t positions = info->context + (strcmp(name, "xlmr") == 0 ? 2 : 0);
+    struct buf text = BUF_INIT;
     struct json_writer w;
-    bool tied = true;
-    for (size_t i = 0; i < arch_weights(m); i++)
+    bool tied = true, biased = false;
+    for (size_t i = 0; i < arch_weights(m); i++) {
         tied = tied && strcmp(arch_weight_at(m, i)->role, "output") != 0;
+        biased = biased || strcmp(arch_weight_at(m, i)->role, "attn_q_bias") == 0;
+    }
     jsonw_init(&w, &text);
     jsonw_object(&w);
-    jsonw_key(&w, "architectures"), jsonw_array(&w), jsonw_string(&w, a->class),
-        jsonw_end_array(&w);
+    jsonw_key(&w, "architectures"), jsonw_array(&w);
+    jsonw_string(&w, info->labels && a->class_headed ? a->class_headed : a->class);
+    jsonw_end_array(&w);
     jsonw_key(&w, "model_type"), jsonw_string(&w, a->model_type);
     jsonw_key(&w, a->act_key), jsonw_string(&w, a->act);
-    for (size_t i = 0; i < sizeof hf_facts / sizeof *hf_facts; i++) {
-        buf_clear(&key);
-        text.failed |= !buf_printf(&key, "%s.%s", prefix, hf_facts[i].gguf);
-        if (!tensor_file_value(f, buf_str(&key)))
-            continue;
-        jsonw_key(&w, hf_facts[i].hf);
-        if (hf_facts[i].real)
-            jsonw_double(&w, tensor_file_float(f, buf_str(&key), 0), 9);
-        else
-            jsonw_int(&w, tensor_file_int(f, buf_str(&key), 0));
-    }
+    hf_put_facts(&w, f, a->short_names);
     jsonw_key(&w, "vocab_size"), jsonw_int(&w, (int64_t)info->vocab);
-    jsonw_key(&w, "max_position_embeddings"),
-        jsonw_int(&w, (int64_t)info->context + (strcmp(a->arch, "xlmr") == 0 ? 2 : 0));
+    jsonw_key(&w, a->short_names ? "n_positions" : "max_position_embeddings"), jsonw_int(&w, (int64_t)positions);
     if (info->decoder)
         jsonw_key(&w, "tie_word_embeddings"), jsonw_bool(&w, tied);
-    if (strcmp(a->arch, "gemma3") == 0)
-        jsonw_key(&w, "query_pre_attn_scalar"), jsonw_int(&w, (int64_t)info->head_dim),
-            jsonw_key(&w, "sliding_window_pattern"), jsonw_int(&w, 6);
+    if (info->decoder && biased) /* else Llama's biases would be left unread there */
+        jsonw_key(&w, "attention_bias"), jsonw_bool(&w, true);
+    if (a->query_scalar)
+        jsonw_key(&w, "query_pre_attn_scalar"), jsonw_double(&w, arch_query_scalar(m), 9);
+    hf_put_windows(&w, m);
+    hf_put_classes(&w, f, info->labels);
+    rope_to_hf(m, &w);
     hf_put_ids(&w, f);
     jsonw_key(&w, "torch_dtype"), jsonw_string(&w, "float32");
     jsonw_end_object(&w);
     enum sooth_status status = hf_write(dir, "config.json", &text, err);
-    buf_release(&key);
     buf_release(&text);
     return status;
 }
@@ -151,27 +184,26 @@ static enum sooth_status hf_sentences(const struct tensor_file *f, const struct 
 }
 
 static enum sooth_status hf_plan(const struct tensor_file *f, const struct arch_model *m,
-                                 const struct hf_arch *a, struct convert_plan *p,
-                                 struct sooth_error *err)
+                                 const char *name, struct convert_plan *p, struct sooth_error *err)
 {
+    static const enum convert_change changes[] = {[ARCH_SAME] = CONVERT_SAME,
+                                                  [ARCH_PLUS_ONE] = CONVERT_MINUS_ONE,
+                                                  [ARCH_PAIRS] = CONVERT_HALVE,
+                                                  [ARCH_TRANSPOSED] = CONVERT_TURN};
     const struct arch_info *info = arch_info(m);
     for (size_t i = 0; i < arch_weights(m); i++) {
         const struct arch_weight *w = arch_weight_at(m, i);
         const struct file_tensor *from = tensor_file_find(f, w->weight->name);
-        enum convert_change change = CONVERT_SAME;
-        bool q = strcmp(w->role, "attn_q") == 0, k = strcmp(w->role, "attn_k") == 0;
+        size_t heads = strncmp(w->role, "attn_q", 6) == 0 ? info->heads : info->kv_heads;
+        char hf[192];
         if (!from)
             return err_set(err, SOOTH_ERR_FORMAT, "no tensor '%s' in '%s'", w->weight->name,
                            tensor_file_path(f));
-        if (strcmp(a->arch, "llama") == 0 && (q || k))
-            change = CONVERT_HALVE;
-        if (strcmp(a->arch, "gemma3") == 0 && strstr(w->role, "norm"))
-            change = CONVERT_MINUS_ONE;
         enum sooth_status status =
-            plan_tensor(p, w->hf_name, from, change, q ? info->heads : info->kv_heads, err);
+            plan_tensor(p, arch_hf_name(name, w, hf), from, changes[w->change], heads, err);
         if (status != SOOTH_OK)
             return status;
-        if (strcmp(a->arch, "xlmr") == 0 && strcmp(w->role, "position_embd") == 0)
+        if (strcmp(name, "xlmr") == 0 && strcmp(w->role, "position_embd") == 0)
             plan_move_rows(p, 0, 2);
         struct convert_tensor *t = &p->tensors.items[p->tensors.count - 1];
         t->type = TYPE_F32;
@@ -231,24 +263,21 @@ enum sooth_status convert_to_hf(const struct tensor_file *f, const char *dir,
     if (status != SOOTH_OK)
         return status;
     plan_init(&p);
-    const struct hf_arch *a = hf_arch_find(arch_info(m)->arch);
-    if (a && strcmp(a->arch, "bert") == 0 &&
+    const char *name = arch_info(m)->arch;
+    if (strcmp(name, "bert") == 0 &&
         strcmp(tensor_file_string(f, "tokenizer.ggml.model", ""), "t5") == 0)
-        a = hf_arch_find("xlmr"); /* GGUF calls both bert */
+        name = "xlmr"; /* GGUF calls both bert */
     if (strcmp(tensor_file_format(f), "safetensors") == 0)
         status = err_set(err, SOOTH_ERR_ARG, "'%s' is a safetensors directory already",
                          tensor_file_path(f));
-    else if (!a)
-        status = err_set(err, SOOTH_ERR_UNSUPPORTED,
-                         "architecture '%s' is not written as a directory", arch_info(m)->arch);
     if (status == SOOTH_OK)
-        status = hf_plan(f, m, a, &p, err);
+        status = hf_plan(f, m, name, &p, err);
     if (status == SOOTH_OK)
         status = dir_make(dir, err);
     if (status == SOOTH_OK)
         status = hf_weights(&p, dir, err);
     if (status == SOOTH_OK)
-        status = hf_config(f, m, a, dir, err);
+        status = hf_config(f, m, name, dir, err);
     if (status == SOOTH_OK)
         status = hf_sentences(f, arch_info(m), dir, err);
     if (status == SOOTH_OK)
