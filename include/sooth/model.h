@@ -116,6 +116,15 @@ typedef bool sooth_text_fn(void *user, const char *text, size_t len);
 /* Tells prompt progress; may be NULL. */
 typedef void sooth_progress_fn(void *user, size_t done, size_t total);
 
+/* What may be written: a grammar (GBNF, the notation of llama.cpp) or a JSON schema, compiled. Immutable: it may serve any
+ * number of generations at once, on any model; free it when the last has begun. What a schema says and cannot be
+ * enforced is SOOTH_ERR_UNSUPPORTED, naming the keyword; SOOTH_ERR_ARG: not a grammar, or no text satisfies it. */
+struct sooth_grammar;
+enum sooth_status sooth_grammar_gbnf(const char *text, size_t len, struct sooth_grammar **out, struct sooth_error *err);
+enum sooth_status sooth_grammar_schema(const char *json, size_t len, struct sooth_grammar **out, struct sooth_error *err);
+void sooth_grammar_free(struct sooth_grammar *grammar); /* NULL is fine */
+bool sooth_grammar_accepts(const struct sooth_grammar *grammar, const char *text, size_t len);
+
 struct sooth_generate_options {
     struct sooth_sampling sampling;
     size_t max_tokens;          /* 0 = until the end token or the context is full */
@@ -127,6 +136,7 @@ struct sooth_generate_options {
     const char *strategy;
     const struct sooth_prompt *without; /* "cad": the same prompt without its context */
     struct sooth_model *amateur;        /* "contrast": a weaker model of the same vocabulary */
+    const struct sooth_grammar *grammar; /* the text is one of its texts, or the beginning of one when it ends early; NULL: any */
     /* Guessing ahead, so that the weights are read once for several tokens; never changes the result. */
     bool lookup;                /* that what followed once follows again */
     struct sooth_model *draft;  /* what a small model of the same vocabulary would say; outlives the session */

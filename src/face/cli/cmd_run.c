@@ -12,7 +12,7 @@ extern const struct verb_row verb_run;
 struct run_args {
     struct common_args common;
     struct sample_args sample;
-    const char *system, *api_model, *strategy, *source, *amateur, *speculate, *draft;
+    const char *system, *api_model, *strategy, *source, *amateur, *speculate, *draft, *grammar, *schema;
     int64_t logprobs, prompt_batch, context;
     bool raw, context_shift;
 };
@@ -22,6 +22,7 @@ struct running {
     const struct run_args *args;
     struct sooth_model *model, *amateur, *draft;
     struct sooth_session *session;
+    struct sooth_grammar *grammar;
     struct buf source; /* goes before the prompt, "" = none */
     struct sooth_generate_options options;
 };
@@ -33,6 +34,8 @@ static const struct option_row run_options[] = {
     OPT_TEXT(run_args, strategy, "strategy", 0, "NAME[:PARAM=X,...]", "how a token is chosen: 'sooth list strategy' (default sample)"),
     OPT_TEXT(run_args, source, "source", 0, "FILE", "a text to answer from, put before the prompt; cad contrasts with the prompt alone"),
     OPT_TEXT(run_args, amateur, "amateur", 0, "MODEL", "for contrast: a weaker model of the same vocabulary"),
+    OPT_TEXT(run_args, grammar, "grammar", 0, "FILE", "write only what this grammar (GBNF) allows"),
+    OPT_TEXT(run_args, schema, "json-schema", 0, "FILE", "write only JSON that satisfies this schema"),
     OPT_TEXT(run_args, speculate, "speculate", 0, "off|lookup", "guess that what followed once follows again; never changes the result"),
     OPT_TEXT(run_args, draft, "draft", 0, "MODEL", "guess what a smaller model of the same vocabulary says; never changes the result"),
     OPT_INT(run_args, logprobs, "logprobs", 0, "N", "with --json: log-probabilities, and N alternatives each", 1, 20),
@@ -236,6 +239,19 @@ static int converse(struct running *r)
 
 /* --- opening -- */
 
+static enum sooth_status open_grammar(struct running *r, struct sooth_error *err)
+{
+    const struct run_args *a = r->args;
+    struct buf text = BUF_INIT;
+    enum sooth_status s = file_read(a->grammar ? a->grammar : a->schema, (size_t)1 << 20, &text, err);
+    if (s == SOOTH_OK)
+        s = a->grammar ? sooth_grammar_gbnf(buf_str(&text), text.len, &r->grammar, err)
+                       : sooth_grammar_schema(buf_str(&text), text.len, &r->grammar, err);
+    r->options.grammar = r->grammar;
+    buf_release(&text);
+    return s;
+}
+
 static int running_open(struct running *r)
 {
     const struct run_args *a = r->args;
@@ -250,6 +266,10 @@ static int running_open(struct running *r)
     r->options.on_text = on_text;
     r->options.user = a->common.json ? NULL : (void *)a;
     if (a->source && file_read(a->source, (size_t)64 << 20, &r->source, &err) != SOOTH_OK)
+        return cli_fail(&err);
+    if (a->grammar && a->schema)
+        return cli_usage(&verb_run, "--grammar and --json-schema exclude each other");
+    if ((a->grammar || a->schema) && open_grammar(r, &err) != SOOTH_OK)
         return cli_fail(&err);
     if (a->amateur && !(r->amateur = cli_open_model(&a->common, a->amateur, NULL, &status)))
         return status;
@@ -283,6 +303,7 @@ static int run_with(const struct run_args *a, struct sooth_model *model)
     buf_release(&prompt);
     buf_release(&r.source);
     sooth_session_free(r.session);
+    sooth_grammar_free(r.grammar);
     sooth_model_close(r.amateur);
     sooth_model_close(r.draft);
     return status;

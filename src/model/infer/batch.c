@@ -51,6 +51,7 @@ void infer_batch_free(struct infer_batch *b)
         return;
     for (size_t i = 0; b->slots && i < b->n_slots; i++) {
         slot_clear(&b->slots[i]);
+        matcher_free(b->slots[i].matcher);
         for (size_t t = 0; t < STREAM_ROLES; t++)
             vec_free(&b->slots[i].stream[t].ids);
     }
@@ -229,6 +230,8 @@ static enum sooth_status slot_prepare(struct infer_batch *b, size_t slot, const 
     if (status == SOOTH_OK)
         status = stop_init(&s->text, options->stop, options->n_stop, options->on_text, options->user, err);
     if (status == SOOTH_OK)
+        status = slot_constrain(b, s, options->grammar, err);
+    if (status == SOOTH_OK)
         status = slot_other(b, slot, ids, n, err);
     struct engine *draft = NULL;
     if (status == SOOTH_OK && options->draft)
@@ -255,6 +258,7 @@ enum sooth_status infer_start(struct infer_batch *b, size_t slot, const int32_t 
     for (size_t i = 0; i < n; i++)
         sampler_accept(&s->sampler, ids[i]);
     token_decoder_init(&s->decoder, b->model->tokenizer);
+    s->decoder.started = s->matcher != NULL; /* every byte that the grammar saw is shown, a first blank too */
     s->n_prompt = n;
     s->n_reused = stream_cached(&s->stream[STREAM_MAIN]);
     s->n_draft = s->n_guessed = s->n_right = s->n_dropped = 0;
@@ -329,6 +333,10 @@ static enum sooth_status slot_error(const struct infer_batch *b, const struct ba
                        b->model->info.path);
     if (s->status == SOOTH_ERR_NOMEM)
         return err_nomem(err);
+    if (s->matcher && s->status == SOOTH_ERR_LIMIT)
+        return err_set(err, s->status, "the grammar can be read in too many ways at once");
+    if (s->matcher && s->status == SOOTH_ERR_UNSUPPORTED)
+        return err_set(err, s->status, "no token of model '%s' can go on as the grammar wants", b->model->info.path);
     return err && err->status == s->status ? s->status
                                            : err_set(err, s->status, "generation with '%s' failed", b->model->info.path);
 }

@@ -13,6 +13,7 @@ struct arch_model;
 struct embed_item;
 struct remote;
 struct tensor_file;
+struct token_trie;
 
 struct sooth_model {
     struct sooth_model_info info;
@@ -27,7 +28,8 @@ struct sooth_model {
     size_t embed_limit;  /* tokens of a text, specials and prefix counted */
     const char *query_prefix, *passage_prefix;
     double load_seconds;
-    pthread_mutex_t lock; /* guards the fingerprint */
+    pthread_mutex_t lock; /* guards the fingerprint and the trie */
+    struct token_trie *trie; /* of the vocabulary, for grammars; NULL until one needs it */
     char fingerprint[65]; /* "" until asked for */
 };
 

@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "model/arch/arch.h"
 #include "model/file/file.h"
+#include "model/grammar/grammar.h"
 #include "model/infer/handle.h"
 #include "model/infer/infer.h"
 #include "model/infer/remote.h"
@@ -126,6 +127,7 @@ void sooth_model_close(struct sooth_model *m)
         return;
     arch_free(m->arch);
     template_free(m->template);
+    token_trie_free(m->trie);
     tokenizer_free(m->tokenizer);
     tensor_file_close(m->file);
     pool_free(m->pool);

@@ -121,6 +121,7 @@ static enum sooth_status session_remote(struct sooth_session *s, const struct so
 {
     bool plain = !o->strategy || strcmp(o->strategy, "sample") == 0;
     const char *what = !plain          ? "a decoding strategy"
+                       : o->grammar    ? "a grammar"
                        : o->draft      ? "a draft model"
                        : o->lookup     ? "guessing ahead"
                        : o->context_shift ? "shifting the context"

@@ -2,6 +2,7 @@
 #ifndef INFER_SLOT_H
 #define INFER_SLOT_H
 #include "core/base/vec.h"
+#include "model/grammar/grammar.h"
 #include "model/infer/engine.h"
 #include "model/infer/handle.h"
 #include "model/infer/infer.h"
@@ -30,6 +31,7 @@ struct batch_slot {
     size_t n_prompt, n_reused, n_dropped, keep;
     struct sooth_generate_options options;
     struct strategy strategy;
+    struct matcher *matcher;        /* NULL: any text; kept for the next request of the same grammar */
     struct sampler sampler;
     struct stop_stream text;
     struct token_decoder decoder;
@@ -62,6 +64,11 @@ static inline size_t stream_cached(const struct stream *t)
 /* Makes the stream hold ids, keeping the cache of the longest common beginning but at most `most` tokens of it; false: no memory. */
 bool stream_set(struct infer_batch *b, struct stream *t, const int32_t *ids, size_t n, size_t most);
 void slot_end(struct batch_slot *s, enum sooth_finish finish);
+
+/* constrain.c: a matcher at the beginning of a text, or none; and the mask on a row of logits. */
+enum sooth_status slot_constrain(struct infer_batch *b, struct batch_slot *s, const struct sooth_grammar *grammar,
+                                 struct sooth_error *err);
+enum sooth_status constrain_mask(struct matcher *m, float *logits, size_t vocab);
 
 /* speculate.c: guesses for every slot that decodes, at most draft_width of them; then told how many were right. */
 enum sooth_status speculate_step(struct infer_batch *b, struct sooth_error *err);

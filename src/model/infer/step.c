@@ -104,9 +104,10 @@ static int32_t slot_choose(struct infer_batch *b, struct batch_slot *s, size_t a
         s->strategy.row->combine(&s->strategy, &view);
     if (s->strategy.row->before)
         s->strategy.row->before(&s->strategy, &s->sampler, buf_str(&s->text.text), s->text.text.len);
-    int32_t id = sampler_pick(&s->sampler, view.z);
+    s->status = s->matcher ? constrain_mask(s->matcher, view.z, b->vocab) : SOOTH_OK;
+    int32_t id = s->status == SOOTH_OK ? sampler_pick(&s->sampler, view.z) : -1;
     if (id < 0)
-        s->status = SOOTH_ERR_FORMAT;
+        s->status = s->status == SOOTH_OK ? SOOTH_ERR_FORMAT : s->status;
     else if (raw && !token_is_end(b->model->tokenizer, id) && !slot_keep_logprobs(s, raw, b->vocab, id)) {
         s->status = SOOTH_ERR_NOMEM;
         id = -1;
@@ -152,12 +153,16 @@ static bool slot_take(struct infer_batch *b, struct batch_slot *s, size_t ahead)
     bool kept = vec_push(&s->out, id);
     for (size_t t = 0; t <= STREAM_OTHER; t++)
         kept = kept && (!s->stream[t].engine || vec_push(&s->stream[t].ids, id));
-    bool more = kept && stop_add(&s->text, buf_str(&s->piece), s->piece.len);
-    if (!kept || s->text.failed || s->piece.failed) {
-        s->status = SOOTH_ERR_NOMEM;
+    if (s->matcher && s->status == SOOTH_OK)
+        s->status = matcher_add(s->matcher, id, NULL);
+    bool more = kept && s->status == SOOTH_OK && stop_add(&s->text, buf_str(&s->piece), s->piece.len);
+    if (!kept || s->text.failed || s->piece.failed || s->status != SOOTH_OK) {
+        s->status = s->status == SOOTH_OK ? SOOTH_ERR_NOMEM : s->status;
         slot_end(s, SOOTH_FINISH_STOP);
     } else if (!more) {
         slot_end(s, s->text.cancelled ? SOOTH_FINISH_CANCELLED : SOOTH_FINISH_STOP);
+    } else if (s->matcher && matcher_ended(s->matcher)) {
+        slot_end(s, SOOTH_FINISH_STOP);
     } else if (s->options.max_tokens && s->out.count >= s->options.max_tokens) {
         slot_end(s, SOOTH_FINISH_LENGTH);
     } else if (slot_full(b, s) && !s->options.context_shift) {

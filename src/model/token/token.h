@@ -151,6 +151,9 @@ struct token_decoder {
 void token_decoder_init(struct token_decoder *d, const struct tokenizer *t);
 void token_decoder_add(struct token_decoder *d, int32_t id, struct buf *out); /* failure: out->failed */
 void token_decoder_flush(struct token_decoder *d, struct buf *out);           /* the end: an unfinished character is U+FFFD */
+/* Appends the bytes a token stands for inside a text, a leading blank included; they may end inside a character. Nothing for
+ * a control token. */
+void token_bytes(const struct tokenizer *t, int32_t id, struct buf *out);
 /* All at once: add each, flush. */
 void token_decode(const struct tokenizer *t, const int32_t *ids, size_t n, struct buf *out);
 

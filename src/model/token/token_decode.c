@@ -53,6 +53,12 @@ void token_decoder_add(struct token_decoder *d, int32_t id, struct buf *out)
     buf_release(&bytes);
 }
 
+void token_bytes(const struct tokenizer *t, int32_t id, struct buf *out)
+{
+    if (!token_is_control(t, id))
+        t->row->decode(t, id, false, out);
+}
+
 void token_decoder_flush(struct token_decoder *d, struct buf *out)
 {
     if (d->held_len)
