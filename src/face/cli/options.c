@@ -272,8 +272,12 @@ static int scan_args(struct scan *s)
     return EXIT_DONE;
 }
 
-static const char *config_named(int argc, char **argv)
+/* A verb may have a --config of its own, which says something else (a model's shape). */
+static const char *config_named(const struct verb_row *verb, int argc, char **argv)
 {
+    const struct option_row *row = find_long(verb, "config", 6);
+    if (row < common_options || row >= common_options + n_common_options)
+        return NULL;
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strncmp(argv[i], "--config=", 9) == 0)
             return argv[i] + 9;
@@ -285,7 +289,7 @@ static const char *config_named(int argc, char **argv)
 
 int options_parse(const struct verb_row *verb, int argc, char **argv, void *args)
 {
-    const char *config = config_named(argc, argv);
+    const char *config = config_named(verb, argc, argv);
     int status = config ? config_read(verb, config, args) : EXIT_DONE;
     struct scan s = { verb, argc, 0, argv, args };
     return status == EXIT_DONE ? scan_args(&s) : status;

@@ -2,7 +2,8 @@
  *
  *     normal        N(0, σ²), σ = initializer_range (0.02)
  *     normal deep   σ / √(2·layers): what is added to the residual stream, so that its size does not grow with depth (GPT-2)
- *     xavier        uniform in ±gain·√(6 / (in + out)); deep: gain (8·layers)^−¼, DeepNorm's β
+ *     xavier        uniform in ±gain·√(6 / (in + out)); deep: gain (8·layers)^−¼, DeepNorm's β; 1 where the configuration asks for plain
+ *                   post-norm (residual_scale 1), to which β does not belong
  *     one, zero     norms and biases
  *
  * Draws depend on the seed and the weight's name alone. */
@@ -139,7 +140,7 @@ struct building {
     VEC(struct file_tensor) list;
     struct arena names;
     uint64_t seed;
-    double range;
+    double range, beta;
     size_t layers;
     bool untied, biased;
 };
@@ -148,7 +149,7 @@ static void draw(const struct building *b, const struct arch_part *p, float *w, 
 {
     struct rng r;
     rng_seed(&r, hash64(p->name, strlen(p->name), b->seed));
-    double deep = p->init == INIT_NORMAL_DEEP ? 1 / sqrt(2.0 * (double)b->layers) : p->init == INIT_XAVIER_DEEP ? pow(8.0 * (double)b->layers, -0.25) : 1;
+    double deep = p->init == INIT_NORMAL_DEEP ? 1 / sqrt(2.0 * (double)b->layers) : p->init == INIT_XAVIER_DEEP ? b->beta : 1;
     double bound = deep * sqrt(6.0 / (double)(p->rows + p->cols));
     for (size_t i = 0; i < n; i++)
         switch (p->init) {
@@ -212,6 +213,7 @@ enum sooth_status newmodel_weights(const struct newmodel *n, size_t pieces, stru
     if (!status) {
         b.range = json_number(tensor_file_config(f), "initializer_range", small[4].value);
         b.layers = (size_t)json_number(tensor_file_config(f), "num_hidden_layers", json_number(tensor_file_config(f), "n_layer", 1));
+        b.beta = json_number(tensor_file_config(f), "residual_scale", 0) == 1 ? 1 : pow(8.0 * (double)b.layers, -0.25);
         b.untied = !json_bool(tensor_file_config(f), "tie_word_embeddings", true);
         b.biased = json_bool(tensor_file_config(f), "attention_bias", false);
         status = arch_parts(f, part_make, &b, err);

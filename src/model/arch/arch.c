@@ -42,7 +42,8 @@ const struct arch_hf *arch_hf_of(const char *name, bool *decoder)
 {
     for (size_t i = 0; i < sizeof arch_rows / sizeof *arch_rows; i++)
         if (strcmp(arch_rows[i]->name, name) == 0) {
-            *decoder = arch_rows[i]->decoder;
+            if (decoder)
+                *decoder = arch_rows[i]->decoder;
             return arch_rows[i]->hf_arch ? &arch_rows[i]->hf : NULL;
         }
     return NULL;

@@ -150,8 +150,6 @@ enum sooth_status arch_gguf_check(const struct arch_model *m, struct sooth_error
 /* The name in a Hugging Face directory that a weight would have as one of architecture `name` (NULL: m's own): GGUF calls several
  * families bert. Static text or in out. */
 const char *arch_hf_name(const char *name, const struct arch_weight *w, char out[192]);
-/* The row called `name`; NULL if there is none. */
-const struct arch_hf *arch_hf_find(const char *name);
 
 /* How a Hugging Face directory calls an architecture. */
 struct arch_hf {
@@ -161,7 +159,7 @@ struct arch_hf {
     bool query_scalar;        /* the scale of queries stands in config.json */
 };
 const struct arch_hf *arch_hf(const struct arch_model *m);
-const struct arch_hf *arch_hf_of(const char *name, bool *decoder); /* by the row's name; NULL if unknown or never a directory */
+const struct arch_hf *arch_hf_of(const char *name, bool *decoder); /* decoder may be NULL; by the row's name; NULL if unknown or never a directory */
 bool arch_is_encoder(const struct tensor_file *f); /* by its architecture's name; false for one that is not known */
 
 const char *arch_name_at(size_t i, const char **note); /* NULL past the last */

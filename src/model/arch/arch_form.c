@@ -8,12 +8,6 @@
 #include "core/base/error.h"
 #include "model/arch/arch_model.h"
 
-const struct arch_hf *arch_hf_find(const char *name)
-{
-    const struct arch_row *row = arch_row_named(name);
-    return row ? &row->hf : NULL;
-}
-
 const char *arch_hf_name(const char *name, const struct arch_weight *w, char out[192])
 {
     const struct arch_row *row = name ? arch_row_named(name) : NULL;

@@ -116,7 +116,7 @@ static enum sooth_status hf_config(const struct tensor_file *f, const struct arc
                                    const char *name, const char *dir, struct sooth_error *err)
 {
     const struct arch_info *info = arch_info(m);
-    const struct arch_hf *a = arch_hf_find(name);
+    const struct arch_hf *a = arch_hf_of(name, NULL);
     const size_t positions = info->context + (strcmp(name, "xlmr") == 0 ? 2 : 0);
     struct buf text = BUF_INIT;
     struct json_writer w;
