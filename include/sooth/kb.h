@@ -57,7 +57,7 @@ struct sooth_add_options {
     const struct sooth_tag *tags;
     size_t n_tags;
     const char *encoding;          /* override; NULL = detect */
-    const char *ocr;               /* NULL, "auto" or "never": pages without text are reported; "always": SOOTH_ERR_UNSUPPORTED */
+    const char *ocr;               /* NULL or "auto": pages without usable text and pictures; "always": every page; "never" */
     sooth_added_fn *on_file;
     sooth_add_progress_fn *on_progress;
     void *user;

@@ -21,7 +21,7 @@ static const struct option_row add_options[] = {
     OPT_LIST(add_args, tags, "tag", 0, "K=V", "remember this with each document, for --filter (may be given again)"),
     OPT_TEXT(add_args, name, "name", 0, "NAME", "what standard input ('-') is called; its ending tells the format"),
     OPT_TEXT(add_args, encoding, "encoding", 0, "NAME", "the text encoding, instead of detecting it"),
-    OPT_TEXT(add_args, ocr, "ocr", 0, "auto|always|never", "OCR is not built in: scanned pages are reported as having no text, and 'always' is refused"),
+    OPT_TEXT(add_args, ocr, "ocr", 0, "auto|always|never", "text in scanned pages and pictures: of pages without usable text (default), of all, of none"),
     OPT_INT(add_args, chunk_tokens, "chunk-tokens", 0, "N", "tokens a chunk, fixed with the first add (default: the embedder's own size)", 16, 8192),
     OPT_TEXT(add_args, metric, "metric", 0, "cosine|dot|l2|l1", "vector similarity, fixed with the first add (default cosine)"),
     OPT_FLAG(add_args, reembed, "reembed", 0, "embed every chunk again with --embedder, which then belongs to the store"),

@@ -329,7 +329,7 @@ void builder_table_end(struct builder *b)
 void builder_page(struct builder *b)
 {
     builder_close(b);
-    struct doc_page page = {.start = b->text.len, .end = b->text.len};
+    struct doc_page page = {.start = b->text.len, .end = b->text.len, .quality = -1};
     if (!vec_push(&b->pages, page))
         b->failed = true;
 }
@@ -443,6 +443,39 @@ void builder_part(struct builder *b, enum doc_part_kind kind, const char *name, 
     buf_release(&path);
 }
 
+static bool vowel(char c)
+{
+    return strchr("aeiouyAEIOUY", c) != NULL;
+}
+
+/* How much of a page reads like text: characters that a broken font leaves (U+FFFD, private ones) count
+ * against it, and Latin words of four letters and more without any vowel, when they are many. */
+static void page_count(const struct builder *b, struct doc_page *page)
+{
+    size_t bad = 0, words = 0, dumb = 0, run = 0, vowels = 0;
+    page->chars = 0;
+    for (size_t i = page->start, n; i < page->end; i += n) {
+        uint32_t c = utf8_decode(b->text.data + i, page->end - i, &n);
+        bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
+        page->chars += !space_is(c);
+        bad += c == 0xfffd || (c >= 0xe000 && c <= 0xf8ff);
+        run = letter ? run + 1 : 0;
+        vowels = !letter ? 0 : vowels + vowel((char)c);
+        bool ends = letter && (i + 1 >= page->end || (b->text.data[i + 1] | 32) < 'a' ||
+                               (b->text.data[i + 1] | 32) > 'z');
+        if (ends && run >= 4) {
+            words++;
+            dumb += vowels == 0;
+        }
+    }
+    if (page->quality >= 0)
+        return;
+    double share = words >= 20 ? (double)dumb / (double)words : 0;
+    page->quality = page->chars == 0 ? 0 : (float)(1 - (double)bad / (double)page->chars);
+    if (share > 0.3)
+        page->quality *= (float)((1 - share) / 0.7);
+}
+
 /* Page spans from the blocks on them, and how much there is to read on each. */
 static size_t pages_measure(struct builder *b)
 {
@@ -460,9 +493,7 @@ static size_t pages_measure(struct builder *b)
         } else {
             page->end = page->start = p > 0 ? b->pages.items[p - 1].end : 0;
         }
-        page->chars = 0;
-        for (size_t i = page->start, n; i < page->end; i += n)
-            page->chars += !space_is(utf8_decode(b->text.data + i, page->end - i, &n));
+        page_count(b, page);
         empty += page->chars == 0;
     }
     return empty;

@@ -6,6 +6,7 @@
 #include "know/doc/doc.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "know/doc/docfmt.h"
 #include "know/doc/encoding.h"
 #include "know/doc/nested.h"
+#include "know/doc/ocr.h"
 #include "know/doc/sandbox.h"
 
 #define ROW(x) extern const struct docfmt docfmt_##x;
@@ -72,9 +74,6 @@ static enum sooth_status format_refuse(const unsigned char *d, size_t len, struc
     } kinds[] = {
         {"\xd0\xcf\x11\xe0", 4, "an old binary office file or mail",
          "save it as .docx or .pdf first"},
-        {"\x89PNG", 4, "a picture", "text in pictures needs OCR, which is not built in"},
-        {"\xff\xd8\xff", 3, "a picture", "text in pictures needs OCR, which is not built in"},
-        {"GIF8", 4, "a picture", "text in pictures needs OCR, which is not built in"},
         {"\x7f"
          "ELF",
          4, "a program", ""},
@@ -132,7 +131,7 @@ enum sooth_status docfmt_choose(const char *name, const unsigned char *data, siz
     return best != NULL ? SOOTH_OK : format_refuse(data, len, err);
 }
 
-bool docfmt_is_picture(const char *name)
+bool doc_name_picture(const char *name)
 {
     static const char *const ends[] = {".png", ".jpg",  ".jpeg", ".gif", ".bmp",
                                        ".tif", ".tiff", ".webp", ".pnm", ".pbm"};
@@ -150,27 +149,35 @@ bool doc_name_known(const char *name)
 
 bool doc_format_at(size_t i, const char **name, const char **extensions, const char **about)
 {
-    if (i >= FORMATS)
+    size_t at = 0;
+    while (at < FORMATS && (formats[at]->extensions[0] == '\0' || i-- > 0)) /* steps are no formats */
+        at++;
+    if (at >= FORMATS)
         return false;
     if (name != NULL)
-        *name = formats[i]->name;
+        *name = formats[at]->name;
     if (extensions != NULL)
-        *extensions = formats[i]->extensions;
+        *extensions = formats[at]->extensions;
     if (about != NULL)
-        *about = formats[i]->about;
+        *about = formats[at]->about;
     return true;
 }
 
-/* The worker's document, then what is inside the file. Takes the worker's status. */
-static enum sooth_status file_finish(enum sooth_status s, const char *name,
-                                     const struct doc_options *opt, struct document *out,
-                                     struct sooth_error *err)
+/* The worker's document, then pages that are pictures, then what is inside the file. */
+static enum sooth_status file_read(int fd, const char *name, const struct doc_options *opt,
+                                   struct document *out, struct sooth_error *err)
 {
     static const struct doc_options none = {0};
+    const struct doc_options *o = opt != NULL ? opt : &none;
+    enum sooth_status s = sandbox_file(fd, name, o, out, err);
     if (s == SOOTH_OK)
-        s = nested_read(out, name, opt != NULL ? opt : &none, err);
-    if (s != SOOTH_OK)
+        s = ocr_read(out, fd, name, o, err);
+    if (s == SOOTH_OK)
+        s = nested_read(out, name, o, err);
+    if (s != SOOTH_OK) {
+        document_release(out);
         err_prefix(err, "cannot read '%s'", name);
+    }
     return s;
 }
 
@@ -199,7 +206,7 @@ enum sooth_status doc_parse_file(const char *path, const struct doc_options *opt
             err, SOOTH_ERR_LIMIT, "cannot read '%s': %llu MiB is over the limit of %llu MiB", path,
             (unsigned long long)st.st_size >> 20, (unsigned long long)file_limit(opt) >> 20);
     else
-        s = file_finish(sandbox_file(fd, path, opt, out, err), path, opt, out, err);
+        s = file_read(fd, path, opt, out, err);
     close(fd);
     return s;
 }
@@ -212,7 +219,12 @@ enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t le
     if (len > file_limit(opt))
         return err_set(err, SOOTH_ERR_LIMIT, "cannot read '%s': %zu MiB is over the limit", name,
                        len >> 20);
-    return file_finish(sandbox_bytes(name, bytes, len, opt, out, err), name, opt, out, err);
+    int fd = sandbox_memory(bytes, len, err);
+    if (fd < 0)
+        return err_prefix(err, "cannot read '%s'", name);
+    enum sooth_status s = file_read(fd, name, opt, out, err);
+    close(fd);
+    return s;
 }
 
 void document_release(struct document *d)
@@ -244,6 +256,23 @@ void document_release(struct document *d)
     }
     mem_free(d->members);
     memset(d, 0, sizeof *d);
+}
+
+bool document_warn(struct document *d, const char *format, ...)
+{
+    struct buf line = BUF_INIT;
+    va_list ap;
+    va_start(ap, format);
+    buf_vprintf(&line, format, ap);
+    va_end(ap);
+    char **grown = mem_realloc(d->warnings, d->warning_count + 1, sizeof *grown);
+    char *s = grown != NULL ? buf_take(&line) : NULL;
+    if (grown != NULL)
+        d->warnings = grown;
+    if (s != NULL)
+        d->warnings[d->warning_count++] = s;
+    buf_release(&line);
+    return s != NULL;
 }
 
 bool doc_heading_path(const struct document *d, size_t block, const char *separator,

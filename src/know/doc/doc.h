@@ -53,6 +53,7 @@ struct doc_block {
 struct doc_page {
     size_t start, end; /* bytes of document.text; start == end for a page without text */
     size_t chars;      /* characters on it that are not blank */
+    float quality;     /* 0..1: how much of it can be trusted as text; of OCR its mean confidence */
     char *label; /* the page number as printed where it differs from the physical one, else NULL */
 };
 
@@ -120,6 +121,10 @@ struct doc_options {
     uint64_t max_file;    /* bytes; 0 = 256 MiB */
     uint64_t max_memory;  /* bytes a worker may map; 0 = 1 GiB */
     unsigned max_seconds; /* wall clock (and processor) seconds a file; 0 = 60 */
+    const char *ocr;      /* "auto" (also NULL), "always", "never": text in scanned pages and pictures */
+    /* Called after each page or picture that was read by OCR; false stops (CANCELLED). */
+    bool (*on_page)(void *user, size_t done, size_t total);
+    void *user;
 };
 
 /* Parses one regular file. opt may be NULL. On failure *out is empty (releasing it is harmless) and
@@ -134,10 +139,17 @@ enum sooth_status doc_parse_bytes(const char *name, const void *bytes, size_t le
                                   const struct doc_options *opt, struct document *out,
                                   struct sooth_error *err);
 void document_release(struct document *d);
+/* Adds a warning; false when out of memory. */
+bool document_warn(struct document *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* True when some format claims this file name by its extension: what `add DIR` picks up without
  * being told. */
 bool doc_name_known(const char *name);
+bool doc_name_picture(const char *name); /* and it says something only with OCR */
+bool doc_ocr_ready(void);                /* the program that reads pictures is installed */
+/* "auto" (also NULL), "always", "never" is OK; another word ARG; "always" where nothing can read pictures
+ * UNSUPPORTED with a hint. */
+enum sooth_status doc_ocr_check(const char *mode, struct sooth_error *err);
 /* The rows, for listings: name, extensions ("htm html xhtml") and half a line about format i; false
  * past the end. Any of the pointers may be NULL. */
 bool doc_format_at(size_t i, const char **name, const char **extensions, const char **about);

@@ -627,14 +627,15 @@ static int pdf_sniff(const unsigned char *data, size_t len)
 
 static const char *const pdf_tool[] = {"pdftotext", "-bbox-layout", "-enc", "UTF-8", "-", "-",
                                        NULL};
+static const char *const *const pdf_tools[] = {pdf_tool, NULL};
 
 const struct docfmt docfmt_pdf = {
     .name = "pdf",
-    .about = "PDF with a text layer",
+    .about = "PDF; scanned pages by OCR",
     .extensions = "pdf",
     .sniff = pdf_sniff,
     .parse = pdf_parse,
-    .tool = pdf_tool,
+    .tools = pdf_tools,
     .tool_package = "poppler-utils",
     .tool_failed = pdf_failed,
 };

@@ -25,8 +25,10 @@ struct docfmt {
     int (*sniff)(const unsigned char *data, size_t len);
     enum sooth_status (*parse)(const struct doc_input *in, struct builder *b,
                                struct sooth_error *err);
-    /* A program that turns the file (its standard input) into what parse reads; NULL for most. */
-    const char *const *tool;  /* argv, NULL-terminated */
+    /* Programs that turn the file into what parse reads, each fed what the one before printed; NULL for
+     * most. argv's, NULL-terminated; "{languages}" and "{page}" are filled in, and a program that wants a
+     * page is left out when the job has none. */
+    const char *const *const *tools;
     const char *tool_package; /* for the hint when it is missing */
     /* What the tool's complaint means; NULL when it has no special cases. */
     enum sooth_status (*tool_failed)(int exit_code, const char *complaint, struct sooth_error *err);
@@ -38,9 +40,6 @@ bool docfmt_extension(const struct docfmt *f, const char *name);
  * only likely. */
 enum sooth_status docfmt_choose(const char *name, const unsigned char *data, size_t len,
                                 const struct docfmt **out, struct sooth_error *err);
-
-/* A picture by its name: png, jpg, ... */
-bool docfmt_is_picture(const char *name);
 
 /* Shared by formats that hold another one: HTML inside EPUB and Markdown; text from bytes. */
 enum sooth_status docfmt_html_walk(const char *html, size_t len, struct builder *b,

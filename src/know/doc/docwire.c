@@ -5,7 +5,7 @@
  *   status OK:      string title, format, encoding, text   (u32 length, bytes; length ~0 = NULL)
  *                   u32 flags
  *                   u32 blocks   { u32 start, end, heading, header, page, kind | level << 8 }
- *                   u32 pages    { u32 start, end, chars, string label }
+ *                   u32 pages    { u32 start, end, chars, quality * 1000, string label }
  *                   u32 warnings { string }
  *                   u32 cells    { u32 start, end, block, column }
  *                   u32 meta     { string key, value }
@@ -73,6 +73,7 @@ bool docwire_put(struct buf *out, enum sooth_status status, const struct documen
         put_u32(out, d->pages[i].start);
         put_u32(out, d->pages[i].end);
         put_u32(out, d->pages[i].chars);
+        put_u32(out, (uint64_t)(d->pages[i].quality * 1000));
         put_cstr(out, d->pages[i].label);
     }
     put_u32(out, d->warning_count);
@@ -192,7 +193,7 @@ static void get_blocks(struct reader *r, struct document *d)
 
 static void get_pages(struct reader *r, struct document *d)
 {
-    size_t n = get_count(r, 16), after = 0, len;
+    size_t n = get_count(r, 20), after = 0, len;
     if (r->bad)
         return;
     d->pages = mem_calloc(n ? n : 1, sizeof *d->pages);
@@ -205,8 +206,10 @@ static void get_pages(struct reader *r, struct document *d)
         p->start = get_u32(r);
         p->end = get_u32(r);
         p->chars = get_u32(r);
+        p->quality = (float)get_u32(r) / 1000;
         p->label = get_string(r, &len);
-        r->bad = r->bad || p->start < after || p->end < p->start || !boundary(d, p->start) ||
+        r->bad = r->bad || p->start < after || p->end < p->start || !(p->quality <= 1) ||
+                 !boundary(d, p->start) ||
                  !boundary(d, p->end);
         after = p->end;
         d->empty_pages += p->chars == 0;

@@ -420,7 +420,7 @@ static void attachment_add(struct mime *m, const struct entity *e)
     if (bytes.failed || name.failed)
         m->b->failed = true;
     else
-        builder_part(m->b, docfmt_is_picture(name.data) ? DOC_PART_PICTURE : DOC_PART_MEMBER,
+        builder_part(m->b, doc_name_picture(name.data) ? DOC_PART_PICTURE : DOC_PART_MEMBER,
                      name.data, buf_str(&bytes), bytes.len);
     buf_release(&bytes);
     buf_release(&name);

@@ -9,9 +9,7 @@
  * however deep, share one budget: 4 levels, 10,000 members, 512 MiB unpacked, ten times the time that a
  * single file has. That is what meets archives within archives that grow at each step. */
 #include "know/doc/nested.h"
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
@@ -19,6 +17,7 @@
 #include "core/base/hash.h"
 #include "core/base/vec.h"
 #include "know/doc/docfmt.h"
+#include "know/doc/ocr.h"
 #include "know/doc/sandbox.h"
 
 enum { LEVELS_MAX = 4, MEMBERS_MAX = 10000 };
@@ -61,9 +60,16 @@ static void member_parse(struct nest *n, const struct doc_part *part, struct doc
     sha256_add(&h, part->data, part->len);
     sha256_end(&h, digest);
     hash_hex(digest, m->hash);
-    m->status = sandbox_bytes(m->name, part->data, part->len, &own, &m->document, &m->why);
-    if (m->status != SOOTH_OK)
+    int fd = sandbox_memory(part->data, part->len, &m->why);
+    m->status = fd < 0 ? SOOTH_ERR_IO : sandbox_file(fd, m->name, &own, &m->document, &m->why);
+    if (m->status == SOOTH_OK)
+        m->status = ocr_read(&m->document, fd, m->name, &own, &m->why);
+    if (fd >= 0)
+        close(fd);
+    if (m->status != SOOTH_OK) {
+        document_release(&m->document);
         err_prefix(&m->why, "cannot read '%s/%s'", n->name, m->name);
+    }
 }
 
 static void parts_walk(struct nest *n, struct document *d, const char *prefix, unsigned level);
@@ -117,21 +123,6 @@ static void parts_walk(struct nest *n, struct document *d, const char *prefix, u
     parts_free(d);
 }
 
-static void warning_add(struct document *d, const char *text, size_t count, bool *failed)
-{
-    struct buf line = BUF_INIT;
-    char **grown = mem_realloc(d->warnings, d->warning_count + 1, sizeof *grown);
-    if (grown != NULL)
-        d->warnings = grown;
-    buf_printf(&line, text, count);
-    char *s = grown != NULL ? buf_take(&line) : NULL;
-    if (s != NULL)
-        d->warnings[d->warning_count++] = s;
-    else
-        *failed = true;
-    buf_release(&line);
-}
-
 enum sooth_status nested_read(struct document *d, const char *name, const struct doc_options *opt,
                               struct sooth_error *err)
 {
@@ -143,10 +134,10 @@ enum sooth_status nested_read(struct document *d, const char *name, const struct
     d->members = n.members.items;
     d->member_count = n.members.count;
     if (n.unknown > 0)
-        warning_add(d, "%zu files inside are of kinds not read here", n.unknown, &n.failed);
+        n.failed = !document_warn(d, "%zu files inside are of kinds not read here", n.unknown) || n.failed;
     if (n.beyond > 0)
-        warning_add(d, "%zu files inside were left out: too many, too deep, too large or too slow",
-                    n.beyond, &n.failed);
+        n.failed = !document_warn(d, "%zu files inside were left out: too many, too deep, too large "
+                                     "or too slow", n.beyond) || n.failed;
     if (!n.failed)
         return SOOTH_OK;
     document_release(d);

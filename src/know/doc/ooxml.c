@@ -160,7 +160,7 @@ void ooxml_picture(const struct zip *z, const char *target, const char *descript
         if (!table)
             builder_close(b);
     }
-    if (e != NULL && docfmt_is_picture(target))
+    if (e != NULL && doc_name_picture(target))
         builder_part(b, DOC_PART_PICTURE, target, buf_str(&e->data), e->data.len);
 }
 
@@ -168,5 +168,5 @@ bool ooxml_want_common(const char *name)
 {
     size_t len = strlen(name);
     return strcmp(name, "docProps/core.xml") == 0 ||
-           (len > 5 && strcmp(name + len - 5, ".rels") == 0) || docfmt_is_picture(name);
+           (len > 5 && strcmp(name + len - 5, ".rels") == 0) || doc_name_picture(name);
 }

@@ -43,7 +43,17 @@
 #define WORKER_NAME "sooth-doc-worker"
 #define ANSWER_MAX ((off_t)640 << 20)
 enum { FD_INPUT = 3, FD_OUTPUT, FD_ALIVE, FD_END };
-enum { ARG_NAME = 1, ARG_ENCODING, ARG_FORMAT, ARG_MEMORY, ARG_SECONDS, ARG_COUNT };
+enum {
+    ARG_NAME = 1,
+    ARG_ENCODING,
+    ARG_FORMAT,
+    ARG_MEMORY,
+    ARG_SECONDS,
+    ARG_PAGE,
+    ARG_LANGUAGES,
+    ARG_COUNT
+};
+enum { TOOL_ARGS = 16 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -92,7 +102,7 @@ enum sooth_status sandbox_parse_here(const char *name, const void *data, size_t 
     enum sooth_status s = format_pick(name, data, len, format, &f, err);
     if (s != SOOTH_OK)
         return s;
-    if (f->tool != NULL)
+    if (f->tools != NULL)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "'%s' needs its own process", f->name);
     struct doc_input in = {name, data, len, encoding};
     return parse_with(f, &in, out, err);
@@ -118,57 +128,95 @@ static void complaint_read(int fd, char *line, size_t size)
     line[n > 0 ? n : 0] = '\0';
 }
 
-static int tool_spawn(const struct docfmt *f, int out, int complain, pid_t *pid)
+static bool wants_page(const char *const *tool)
+{
+    for (; *tool != NULL; tool++)
+        if (strcmp(*tool, "{page}") == 0)
+            return true;
+    return false;
+}
+
+/* "{page}" and "{languages}" filled in. */
+static void argv_fill(const char *const *from, char **argv, const char *out[TOOL_ARGS])
+{
+    size_t n = 0;
+    for (; from[n] != NULL && n < TOOL_ARGS - 1; n++)
+        out[n] = strcmp(from[n], "{page}") == 0        ? argv[ARG_PAGE]
+                 : strcmp(from[n], "{languages}") == 0 ? argv[ARG_LANGUAGES]
+                                                       : from[n];
+    out[n] = NULL;
+}
+
+static int tool_spawn(const char *const *argv, int in, int out, int complain, pid_t *pid)
 {
     posix_spawn_file_actions_t fa;
     int rc = posix_spawn_file_actions_init(&fa);
     if (rc != 0)
         return rc;
-    lseek(FD_INPUT, 0, SEEK_SET);
-    posix_spawn_file_actions_adddup2(&fa, FD_INPUT, 0);
+    lseek(in, 0, SEEK_SET);
+    posix_spawn_file_actions_adddup2(&fa, in, 0);
     posix_spawn_file_actions_adddup2(&fa, out, 1);
     posix_spawn_file_actions_adddup2(&fa, complain, 2);
     posix_spawn_file_actions_addclose(&fa, FD_INPUT);
     posix_spawn_file_actions_addclose(&fa, FD_OUTPUT);
-    rc = posix_spawnp(pid, f->tool[0], &fa, NULL, (char *const *)f->tool, environ);
+    rc = posix_spawnp(pid, argv[0], &fa, NULL, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&fa);
     return rc;
 }
 
-/* Runs the format's program on the input; *text becomes what it printed. */
-static enum sooth_status tool_run(const struct docfmt *f, struct doc_input *in,
+/* Runs one of the format's programs on what `in` holds; *out becomes what it printed. */
+static enum sooth_status tool_run(const struct docfmt *f, const char *const *argv, int in, int *out,
                                   struct sooth_error *err)
 {
-    int out = memfd_create("tool", MFD_CLOEXEC), complain = memfd_create("complaint", MFD_CLOEXEC),
-        status;
+    int complain = memfd_create("complaint", MFD_CLOEXEC), status;
     pid_t pid;
-    if (out < 0 || complain < 0)
-        return err_set(err, SOOTH_ERR_IO, "cannot make room for '%s': %s", f->tool[0],
-                       strerror(errno));
-    int rc = tool_spawn(f, out, complain, &pid);
+    *out = memfd_create("tool", MFD_CLOEXEC);
+    if (*out < 0 || complain < 0)
+        return err_set(err, SOOTH_ERR_IO, "cannot make room for '%s': %s", argv[0], strerror(errno));
+    int rc = tool_spawn(argv, in, *out, complain, &pid);
     if (rc != 0) {
-        err_set(err, SOOTH_ERR_UNSUPPORTED, "cannot run '%s': %s", f->tool[0], strerror(rc));
+        err_set(err, SOOTH_ERR_UNSUPPORTED, "cannot run '%s': %s", argv[0], strerror(rc));
         return err_hint(err, "install the package '%s'", f->tool_package);
     }
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
-            return err_set(err, SOOTH_ERR_IO, "lost '%s': %s", f->tool[0], strerror(errno));
+            return err_set(err, SOOTH_ERR_IO, "lost '%s': %s", argv[0], strerror(errno));
     char line[400];
     complaint_read(complain, line, sizeof line);
+    close(complain);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return err_set(err, SOOTH_ERR_UNSUPPORTED, "cannot run '%s'", f->tool[0]);
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "cannot run '%s'", argv[0]);
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
         return f->tool_failed(WEXITSTATUS(status), line, err);
     if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGXFSZ))
-        return err_set(err, SOOTH_ERR_LIMIT, "'%s' went over its limit of time or size",
-                       f->tool[0]);
+        return err_set(err, SOOTH_ERR_LIMIT, "'%s' went over its limit of time or size", argv[0]);
     if (!WIFEXITED(status))
-        return err_set(err, SOOTH_ERR_FORMAT, "'%s' broke down on it (signal %d)", f->tool[0],
+        return err_set(err, SOOTH_ERR_FORMAT, "'%s' broke down on it (signal %d)", argv[0],
                        WTERMSIG(status));
+    return SOOTH_OK;
+}
+
+/* All of them, one after the other. */
+static enum sooth_status tools_run(const struct docfmt *f, char **argv, struct doc_input *in,
+                                   struct sooth_error *err)
+{
+    const char *filled[TOOL_ARGS];
+    int from = FD_INPUT, out = -1;
+    enum sooth_status s = SOOTH_OK;
+    for (size_t i = 0; f->tools[i] != NULL && s == SOOTH_OK; i++) {
+        if (wants_page(f->tools[i]) && strcmp(argv[ARG_PAGE], "0") == 0)
+            continue;
+        argv_fill(f->tools[i], argv, filled);
+        s = tool_run(f, filled, from, &out, err);
+        if (from != FD_INPUT)
+            close(from);
+        from = out;
+    }
+    if (s != SOOTH_OK)
+        return s;
     in->data = fd_map(out, &in->len);
-    return in->data != NULL
-               ? SOOTH_OK
-               : err_set(err, SOOTH_ERR_IO, "cannot read what '%s' printed", f->tool[0]);
+    return in->data != NULL ? SOOTH_OK
+                            : err_set(err, SOOTH_ERR_IO, "cannot read what '%s' printed", filled[0]);
 }
 
 static enum sooth_status worker_parse(char **argv, struct document *out, struct sooth_error *err)
@@ -181,8 +229,8 @@ static enum sooth_status worker_parse(char **argv, struct document *out, struct 
     const struct docfmt *f;
     enum sooth_status s = format_pick(in.name, in.data, in.len,
                                       argv[ARG_FORMAT][0] ? argv[ARG_FORMAT] : NULL, &f, err);
-    if (s == SOOTH_OK && f->tool != NULL)
-        s = tool_run(f, &in, err);
+    if (s == SOOTH_OK && f->tools != NULL)
+        s = tools_run(f, argv, &in, err);
     if (s != SOOTH_OK)
         return s;
     if (!SANITIZED && !jail_close())
@@ -274,11 +322,12 @@ static int worker_actions(posix_spawn_file_actions_t *fa, const int fds[3])
 /* Keeps what the dynamic linker, the tool's search and the sanitizers need; secrets stay behind. */
 static void environ_thin(char *out[16])
 {
-    static const char *const keep[] = {"PATH=",          "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+    static const char *const keep[] = {"PATH=",          "LD_LIBRARY_PATH=", "TESSDATA_PREFIX=", "ASAN_OPTIONS=",
                                        "UBSAN_OPTIONS=", "TSAN_OPTIONS=",    "LSAN_OPTIONS="};
     size_t n = 0;
-    static char lang[] = "LC_ALL=C.UTF-8";
+    static char lang[] = "LC_ALL=C.UTF-8", threads[] = "OMP_THREAD_LIMIT=1"; /* threads of tools only */
     out[n++] = lang;
+    out[n++] = threads;
     for (char **e = environ; e != NULL && *e != NULL; e++)
         for (size_t k = 0; k < sizeof keep / sizeof keep[0]; k++)
             if (n < 15 && strncmp(*e, keep[k], strlen(keep[k])) == 0)
@@ -288,15 +337,18 @@ static void environ_thin(char *out[16])
 
 static int worker_spawn(const struct sandbox_job *job, const int fds[3], pid_t *pid)
 {
-    char memory[24], seconds[24], name0[] = WORKER_NAME, *env[16];
+    char memory[24], seconds[24], page[16], name0[] = WORKER_NAME, *env[16];
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)job->max_memory);
     snprintf(seconds, sizeof seconds, "%u", job->max_seconds);
+    snprintf(page, sizeof page, "%u", job->page);
     const char *argv[ARG_COUNT + 1] = {name0,
                                        job->name,
                                        job->encoding ? job->encoding : "",
                                        job->format ? job->format : "",
                                        memory,
                                        seconds,
+                                       page,
+                                       job->languages ? job->languages : "",
                                        NULL};
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t attr;
@@ -409,25 +461,22 @@ enum sooth_status sandbox_file(int fd, const char *name, const struct doc_option
     return sandbox_run(&job, out, err);
 }
 
-enum sooth_status sandbox_bytes(const char *name, const void *bytes, size_t len,
-                                const struct doc_options *opt, struct document *out,
-                                struct sooth_error *err)
+int sandbox_memory(const void *bytes, size_t len, struct sooth_error *err)
 {
     int fd = memfd_create("input", MFD_CLOEXEC);
-    memset(out, 0, sizeof *out);
-    if (fd < 0)
-        return err_set(err, SOOTH_ERR_IO, "cannot make room for it: %s", strerror(errno));
-    for (size_t at = 0; at < len;) {
+    for (size_t at = 0; fd >= 0 && at < len;) {
         ssize_t n = write(fd, (const char *)bytes + at, len - at);
         if (n < 0 && errno != EINTR) {
+            int code = errno;
             close(fd);
-            return err_set(err, SOOTH_ERR_IO, "cannot make room for it: %s", strerror(errno));
+            errno = code;
+            fd = -1;
         }
         at += n > 0 ? (size_t)n : 0;
     }
-    enum sooth_status s = sandbox_file(fd, name, opt, out, err);
-    close(fd);
-    return s;
+    if (fd < 0)
+        err_set(err, SOOTH_ERR_IO, "cannot make room for it: %s", strerror(errno));
+    return fd;
 }
 
 enum sooth_status sandbox_run(const struct sandbox_job *job, struct document *out,

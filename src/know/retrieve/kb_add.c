@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <errno.h>
 #include "core/base/alloc.h"
@@ -30,8 +31,11 @@ struct reader {
     const char *parse_key;
     const struct map *known; /* identity -> 64-bit digest of (hash, parse key) */
     struct intake *items;    /* [files] */
-    size_t made, taken;      /* under lock */
+    size_t made, taken;      /* under lock, as all that follows */
     bool stop;
+    const char *file;        /* being read by OCR: its pages so far and in all */
+    size_t pages_done, pages;
+    bool skip_pictures;      /* nothing here can read them */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;
@@ -110,11 +114,24 @@ static void read_one(struct reader *r, const struct walk_file *f, struct intake 
     in->doc = f->doc;
     if (f->problem)
         in->status = err_set(&in->why, SOOTH_ERR_IO, "cannot open '%s': %s", f->path, f->problem);
-    else if (!f->named && !doc_name_known(f->path))
+    else if (!f->named && (!doc_name_known(f->path) ||
+                           (r->skip_pictures && doc_name_picture(f->path))))
         in->skipped = true;
     else if ((in->status = hash_file(f->path, in)) == SOOTH_OK &&
              !(in->same = is_known(r->known, in, r->parse_key)))
         in->status = doc_parse_file(f->path, r->parse, &in->parsed, &in->why);
+}
+
+/* In the reader's thread, after each page that OCR took its time for. */
+static bool on_page(void *user, size_t done, size_t total)
+{
+    struct reader *r = user;
+    pthread_mutex_lock(&r->lock);
+    r->pages_done = done;
+    r->pages = total;
+    bool go_on = !r->stop;
+    pthread_mutex_unlock(&r->lock);
+    return go_on;
 }
 
 static void *reader_main(void *arg)
@@ -125,6 +142,8 @@ static void *reader_main(void *arg)
         while (r->made - r->taken >= QUEUE && !r->stop)
             pthread_cond_wait(&r->changed, &r->lock);
         bool stop = r->stop;
+        r->file = r->walk->files.items[i].path;
+        r->pages = 0;
         pthread_mutex_unlock(&r->lock);
         if (stop)
             break;
@@ -137,13 +156,34 @@ static void *reader_main(void *arg)
     return NULL;
 }
 
-/* The next file; NULL when `wait` is false and none is ready. */
-static struct intake *reader_take(struct reader *r, bool wait)
+/* Waits for the reader a little; tells of pages meanwhile. Called and returns with the lock held. False to
+ * stop. */
+static bool reader_wait(struct reader *r, const struct sooth_add_options *o)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 200000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&r->changed, &r->lock, &until);
+    if (r->made > r->taken || !o->on_progress)
+        return true;
+    const char *file = r->file;
+    size_t done = r->pages_done, pages = r->pages;
+    pthread_mutex_unlock(&r->lock);
+    bool go_on = o->on_progress(o->user, file, done, pages);
+    pthread_mutex_lock(&r->lock);
+    return go_on;
+}
+
+/* The next file; NULL when `wait` is false and none is ready, or when told to stop. */
+static struct intake *reader_take(struct reader *r, const struct sooth_add_options *o, bool wait)
 {
     struct intake *in = NULL;
     pthread_mutex_lock(&r->lock);
-    while (wait && r->made == r->taken)
-        pthread_cond_wait(&r->changed, &r->lock);
+    while (wait && r->made == r->taken && !r->stop)
+        if (!reader_wait(r, o))
+            r->stop = true;
     if (r->made > r->taken) {
         in = &r->items[r->taken++];
         pthread_cond_broadcast(&r->changed);
@@ -355,7 +395,9 @@ static bool learn(void *user, const struct store_doc_info *d)
 
 static void parse_key_of(const struct sooth_add_options *o, char *out, size_t size)
 {
-    snprintf(out, size, "%s%s", o->encoding ? "encoding=" : "", o->encoding ? o->encoding : "");
+    bool ocr = o->ocr && strcmp(o->ocr, "auto") != 0; /* what decides the text is remembered with it */
+    snprintf(out, size, "%s%.60s%s%s", o->encoding ? "encoding=" : "", o->encoding ? o->encoding : "",
+             ocr ? " ocr=" : "", ocr ? o->ocr : "");
 }
 
 static enum sooth_status run_queue(struct adding *a, struct reader *r)
@@ -363,13 +405,15 @@ static enum sooth_status run_queue(struct adding *a, struct reader *r)
     enum sooth_status status = SOOTH_OK;
     size_t files = a->total; /* grows by what is inside them */
     for (size_t i = 0; i < files && status == SOOTH_OK && !a->stop; i++) {
-        struct intake *in = reader_take(r, a->n_group == 0);
+        struct intake *in = reader_take(r, a->o, a->n_group == 0);
         if (!in) { /* the reader is behind: use the time */
             status = group_flush(a);
-            in = status == SOOTH_OK && !a->stop ? reader_take(r, true) : NULL;
+            in = status == SOOTH_OK && !a->stop ? reader_take(r, a->o, true) : NULL;
         }
         if (in)
             status = group_add_all(a, in);
+        else if (status == SOOTH_OK)
+            a->stop = true;
     }
     if (status == SOOTH_OK && !a->stop)
         status = group_flush(a);
@@ -380,15 +424,6 @@ static enum sooth_status run_queue(struct adding *a, struct reader *r)
         return err_set(a->err, SOOTH_ERR_CANCELLED, "stopped after %zu of %zu files", a->done,
                        a->total);
     return status;
-}
-
-/* What this build cannot do is refused before anything is touched. */
-static enum sooth_status options_check(const struct sooth_add_options *o, struct sooth_error *err)
-{
-    if (!o->ocr || strcmp(o->ocr, "always") != 0)
-        return SOOTH_OK;
-    err_set(err, SOOTH_ERR_UNSUPPORTED, "text in pictures cannot be read: OCR is not built in");
-    return err_hint(err, "with 'auto' or 'never' pages without text are reported");
 }
 
 /* The documents are in. Searches are right without these files, only slower, and the next writer
@@ -413,18 +448,22 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
     char parse_key[96];
     double started = clock_seconds();
     memset(a.totals, 0, sizeof *a.totals);
-    if (options_check(a.o, err) != SOOTH_OK)
-        return SOOTH_ERR_UNSUPPORTED;
+    enum sooth_status status = doc_ocr_check(a.o->ocr, err);
+    if (status != SOOTH_OK)
+        return status;
     parse_key_of(a.o, parse_key, sizeof parse_key);
     a.parse_key = parse_key;
     map_init(&known.map);
-    enum sooth_status status = walk_paths(paths, n, a.o, store_path(kb->store), &walk, err);
+    status = walk_paths(paths, n, a.o, store_path(kb->store), &walk, err);
     if (status == SOOTH_OK)
         status = store_docs(kb->store, learn, &known, err);
     if (status == SOOTH_ERR_CANCELLED)
         status = err_nomem(err);
-    const struct doc_options parse = {.encoding = a.o->encoding};
-    struct reader r = {.walk = &walk, .parse = &parse, .parse_key = parse_key, .known = &known.map};
+    struct reader r = {.walk = &walk, .parse_key = parse_key, .known = &known.map};
+    const struct doc_options parse = {
+        .encoding = a.o->encoding, .ocr = a.o->ocr, .on_page = on_page, .user = &r};
+    r.parse = &parse;
+    r.skip_pictures = (a.o->ocr && strcmp(a.o->ocr, "never") == 0) || !doc_ocr_ready();
     a.total = walk.files.count;
     r.items = mem_calloc(a.total + 1, sizeof *r.items);
     if (status == SOOTH_OK && !r.items)
@@ -460,8 +499,9 @@ enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, cons
     struct store_doc_info info;
     char parse_key[96];
     memset(a.totals, 0, sizeof *a.totals);
-    if (options_check(a.o, err) != SOOTH_OK)
-        return SOOTH_ERR_UNSUPPORTED;
+    enum sooth_status status = doc_ocr_check(a.o->ocr, err);
+    if (status != SOOTH_OK)
+        return status;
     if (!name || !*name)
         return err_set(err, SOOTH_ERR_ARG, "text without a file needs a name");
     parse_key_of(a.o, parse_key, sizeof parse_key);
@@ -469,10 +509,10 @@ enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, cons
     sha256_hex(bytes, len, in.hash);
     in.same = store_find(kb->store, name, &info, NULL) == SOOTH_OK &&
               strcmp(info.hash, in.hash) == 0 && strcmp(info.parse, parse_key) == 0;
-    const struct doc_options parse = {.encoding = a.o->encoding};
+    const struct doc_options parse = {.encoding = a.o->encoding, .ocr = a.o->ocr};
     if (!in.same)
         in.status = doc_parse_bytes(name, bytes, len, &parse, &in.parsed, &in.why);
-    enum sooth_status status = group_add_all(&a, &in);
+    status = group_add_all(&a, &in);
     if (status == SOOTH_OK)
         status = group_flush(&a);
     if (status == SOOTH_OK)

@@ -120,9 +120,14 @@ static void bytes_that_are_no_text_are_refused(void **state)
         noise[i] = (unsigned char)((x = x * 1664525u + 1013904223u) >> 24);
     assert_int_equal(doc_fails("noise.txt", noise, sizeof noise, &err), SOOTH_ERR_FORMAT);
     assert_int_equal(doc_fails("noise.bin", noise, sizeof noise, &err), SOOTH_ERR_UNSUPPORTED);
-    assert_int_equal(doc_fails("picture.txt", "\x89PNG\r\n\x1a\n1234567", 15, &err),
+    assert_int_equal(doc_fails("program.txt", "\x7f" "ELF\2\1\1\0\0\0\0\0\0\0\0", 15, &err), SOOTH_ERR_UNSUPPORTED);
+    assert_int_equal(doc_fails("old.doc", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 more", 13, &err),
                      SOOTH_ERR_UNSUPPORTED);
     assert_true(strlen(err.hint) > 0);
+    if (!doc_ocr_ready())
+        return;
+    assert_int_equal(doc_fails("picture.txt", "\x89PNG\r\n\x1a\n1234567", 15, &err),
+                     SOOTH_ERR_FORMAT);
 }
 
 static void damage_in_utf8_is_a_warning(void **state)
