@@ -37,7 +37,7 @@ enum sooth_status vindex_new(const struct vindex_row *row, enum metric m, size_t
         x->row = row;
         x->set.dim = dim;
         x->set.metric = m;
-        x->set.product = kernel_get()->dot_i8;
+        x->set.kernel = kernel_get();
         x->set.mean = mem_calloc(SCRIPTS * dim + 1, sizeof *x->set.mean);
     }
     if (x && x->set.mean)

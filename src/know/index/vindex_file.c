@@ -225,7 +225,7 @@ enum sooth_status vindex_open(const char *path, struct vindex **out, struct soot
         return status;
     }
     x->mapped = true;
-    x->set.product = kernel_get()->dot_i8;
+    x->set.kernel = kernel_get();
     status = read_head(x, list, &n, err);
     if (status == SOOTH_OK)
         status = read_set(x, list, n, err);

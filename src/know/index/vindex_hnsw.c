@@ -2,7 +2,7 @@
  *
  * A graph in which every vector knows a few near ones in different directions: walking always to
  * the neighbour nearest to the question ends near the answer. Sparse graphs above it (a vector is
- * on level l with probability M^-l) give the walk a start that is near already.
+ * on level l with probability 24^-l) give the walk a start that is near already.
  *
  *   search(q):  from the entry down, greedily, to level 1; on level 0 keep the `ef` best seen,
  *               expand the best one not yet expanded, until none of the kept is left unexpanded
@@ -32,7 +32,7 @@
 #include "know/index/storedb.h"
 #include "know/index/vindex.h"
 
-enum { M = 12, M0 = 22, BUILD_EF = 96, SEARCH_EF = 96, LEVELS = 12, ROUND_SHARE = 32 };
+enum { M = 16, M0 = 24, SPARSER = 24, BUILD_EF = 96, SEARCH_EF = 96, LEVELS = 12, ROUND_SHARE = 32 };
 enum { ROUND_MAX = 8192, EF_FINE = 40 };
 #define NONE UINT32_MAX
 
@@ -169,6 +169,7 @@ static size_t beam(const struct vset *s, const struct level *l, const struct vqu
             if (n == ef && scores[i] <= pool[n - 1].score)
                 continue;
             size_t place = pool_insert(pool, &n, ef, (struct near){scores[i], fresh[i]});
+            __builtin_prefetch(l->links + (size_t)fresh[i] * l->width);
             first = place < first ? place : first;
         }
         at = first;
@@ -201,7 +202,7 @@ static size_t level_wanted(int64_t id)
     x *= 0xD6E8FEB86659FD93u;
     x ^= x >> 32;
     double u = ((double)(x >> 11) + 0.5) / 9007199254740992.0;
-    size_t level = (size_t)(-log(u) / log(M));
+    size_t level = (size_t)(-log(u) / log(SPARSER));
     return level < LEVELS ? level : LEVELS - 1;
 }
 

@@ -81,7 +81,7 @@ bool vquery_init(struct vquery *v, const struct vset *set, enum metric m, const 
         v->sum += (float)v->code[j];
     }
     for (size_t g = 0; g < SCRIPTS && centred; g++)
-        v->offset[g] = kernel_get()->dot(q, set->mean + g * dim, dim);
+        v->offset[g] = set->kernel->dot(q, set->mean + g * dim, dim);
     return true;
 }
 
@@ -112,7 +112,7 @@ float vquery_rough(const struct vquery *v, size_t i)
     const struct vset *s = v->set;
     if (v->metric == METRIC_L1)
         return manhattan(v, i, false);
-    float dot = (float)s->product(s->code + i * s->dim, v->code, s->dim);
+    float dot = (float)s->kernel->dot_i8(s->code + i * s->dim, v->code, s->dim);
     return vquery_measure(v, &s->info[i], dot * v->step * s->info[i].step);
 }
 
@@ -121,7 +121,7 @@ void vquery_some(const struct vquery *v, const uint32_t *which, size_t n, float 
     const struct vset *s = v->set;
     int32_t dots[SOME_MAX];
     if (v->metric != METRIC_L1)
-        kernel_get()->dot_some_i8(v->code, s->code, s->dim, which, n, s->dim, dots);
+        s->kernel->dot_some_i8(v->code, s->code, s->dim, which, n, s->dim, dots);
     for (size_t i = 0; i < n; i++) {
         const struct vinfo *x = &s->info[which[i]];
         scores[i] = v->metric == METRIC_L1
@@ -143,8 +143,8 @@ float vquery_fine(struct vquery *v, size_t i)
         v->unpacked[2 * j] = (int8_t)(low[j] & 15);
         v->unpacked[2 * j + 1] = (int8_t)(low[j] >> 4);
     }
-    float sum = (float)s->product(code, v->code, dim) + (float)s->product(code, v->rest, dim) / 256 +
-                ((float)s->product(v->unpacked, v->code, dim) - 7.5f * v->sum) / 16;
+    float sum = (float)s->kernel->dot_i8(code, v->code, dim) + (float)s->kernel->dot_i8(code, v->rest, dim) / 256 +
+                ((float)s->kernel->dot_i8(v->unpacked, v->code, dim) - 7.5f * v->sum) / 16;
     return vquery_measure(v, &s->info[i], sum * v->step * s->info[i].step);
 }
 
@@ -161,10 +161,10 @@ float *vset_middles(const struct vset *s)
         for (size_t j = 0; j < s->dim; j++)
             x[j] = s->info[i].step * (float)s->code[i * s->dim + j];
         for (size_t g = 0; g < SCRIPTS; g++)
-            mid[i * SCRIPTS + g] = kernel_get()->dot(x, s->mean + g * s->dim, s->dim);
+            mid[i * SCRIPTS + g] = s->kernel->dot(x, s->mean + g * s->dim, s->dim);
     }
     for (size_t g = 0; g < SCRIPTS * SCRIPTS; g++)
-        mid[s->n * SCRIPTS + g] = kernel_get()->dot(s->mean + g / SCRIPTS * s->dim,
+        mid[s->n * SCRIPTS + g] = s->kernel->dot(s->mean + g / SCRIPTS * s->dim,
                                                     s->mean + g % SCRIPTS * s->dim, s->dim);
     mem_free(x);
     return mid;
@@ -180,7 +180,7 @@ float vset_pair(const struct vset *s, const float *mid, size_t i, size_t j)
                          b->step * (float)s->code[j * s->dim + d]);
         return -sum;
     }
-    float dot = (float)s->product(s->code + i * s->dim, s->code + j * s->dim, s->dim) *
+    float dot = (float)s->kernel->dot_i8(s->code + i * s->dim, s->code + j * s->dim, s->dim) *
                 a->step * b->step;
     if (s->metric == METRIC_L2)
         return 2 * dot - a->norm * a->norm - b->norm * b->norm;

@@ -6,6 +6,7 @@
  * sixteenths of a step, is read for the few that are nearly first. Thread use: reading is pure. */
 #ifndef INDEX_VSET_H
 #define INDEX_VSET_H
+#include "core/kernel/kernel.h"
 #include "know/index/index.h"
 
 struct vinfo { /* what a score needs beside the code; one cache line holds four */
@@ -24,7 +25,7 @@ struct vset {
     int64_t *id;        /* [n] ascending: numbers are given in order of id */
     uint8_t *dead;      /* [n] 1 = walked through but never found */
     float *mean;        /* [SCRIPTS, dim] of the cosine; zeros = the plain one */
-    int32_t (*product)(const int8_t *, const int8_t *, size_t); /* this machine's dot_i8 */
+    const struct kernel *kernel;
 };
 
 static inline size_t vset_low_bytes(size_t dim)
