@@ -219,6 +219,8 @@ struct snapshot { /* of one generation of the store */
 enum sooth_status store_snapshot(struct store *s, bool vectors, const struct snapshot **out,
                                  struct sooth_error *err);
 
+const struct snapshot_doc *snapshot_doc_by_id(const struct snapshot *v, int64_t id);
+
 struct scored {
     uint32_t slot;
     double score;
@@ -250,15 +252,19 @@ enum sooth_status vector_scores(struct store *s, const struct snapshot *v, enum 
                                 const float *query, const uint32_t *slots, size_t n, double *scores,
                                 struct sooth_error *err);
 
-struct bm25 {
-    double k1, b;
+struct bm25 { /* a row of bm25.c */
+    const char *name;
+    double k1, b, delta;
+    double (*idf)(double docs, double with_term);
+    double (*part)(const struct bm25 *p, double tf, double norm); /* of one term in one passage */
+    double top; /* when part is top * tf / (tf + k1 norm); else 0 */
 };
-#define BM25_DEFAULT ((struct bm25){1.2, 0.75})
-double bm25_idf(double docs, double with_term);
-double bm25_tf(struct bm25 p, double tf, double length, double average);
+const struct bm25 *bm25_at(size_t i);            /* NULL past the last */
+const struct bm25 *bm25_find(const char *name);  /* NULL name: lucene; NULL when there is none */
+double bm25_norm(const struct bm25 *p, double length, double average);
 /* BM25 over all terms of the text, which is never query syntax. *ceiling (may be NULL) gets the
  * score that no passage can exceed, so that score / ceiling is in [0, 1). */
-enum sooth_status text_search(struct store *s, const struct snapshot *v, struct bm25 p,
+enum sooth_status text_search(struct store *s, const struct snapshot *v, const struct bm25 *p,
                               const char *query, size_t len, const unsigned char *allow, size_t k,
                               struct scored *out, size_t *found, double *ceiling,
                               struct sooth_error *err);

@@ -315,7 +315,7 @@ enum sooth_status store_index_refresh(struct store *s, unsigned threads, bool ti
     if (status != SOOTH_OK)
         return status;
     status = sql_number(s, "SELECT seq FROM sqlite_sequence WHERE name = 'chunks'", &ever, err);
-    if (status != SOOTH_OK || (uint64_t)ever < s->exact_below)
+    if (status != SOOTH_OK || ((uint64_t)ever < s->exact_below && (uint64_t)ever < s->words_from))
         return store_end(s, true, NULL), status;
     status = store_snapshot(s, false, &v, err);
     if (status == SOOTH_OK && !path_of(s, &path))
@@ -326,8 +326,10 @@ enum sooth_status store_index_refresh(struct store *s, unsigned threads, bool ti
         s->snapshot.dim = s->embedder.dim;
         status = refresh(s, v, threads, tidy, path.data, err);
         nearby_release(&s->nearby);
-        s->have_snapshot = false; /* the next search looks at the new file */
     }
+    if (status == SOOTH_OK)
+        status = words_refresh(s, v, tidy, err);
+    s->have_snapshot = false; /* the next search looks at the new files */
     store_end(s, true, NULL);
     buf_release(&path);
     return status;

@@ -1,4 +1,4 @@
-/* postings.c: the full-text index: an inverted list a term, and BM25 over it.
+/* postings.c: the full-text index: an inverted list a term.
  *
  *   postings(term, doc) -> data        term = 64-bit key of the segmented term (segment.c)
  *   data: (gap, count) pairs of variable-length integers, one a passage, in order of its place in
@@ -8,14 +8,8 @@
  * removed or replaced by key, without touching what other documents hold. No text is stored here,
  * only keys.
  *
- * For a question q and a passage D (Robertson and Zaragoza, "The Probabilistic Relevance
- * Framework", 2009; the form used by Lucene): score = sum over t in q of  idf(t) * tf / (tf + k1 (1
- * - b + b |D| / avg)) idf(t) = ln(1 + (N - df + 0.5) / (df + 0.5)) |D| counts words and pairs, not
- * the codes and single characters that are indexed beside them. The sum of the idf(t) is a ceiling
- * that no passage reaches, so score / ceiling says how much of the question a passage covers.
- *
- * What it leaves out: positions and phrases. */
-#include <math.h>
+ * What it leaves out: positions; a phrase is looked for in the text of the passages that have its
+ * words (filter.c). */
 #include <stdlib.h>
 #include <string.h>
 #include "core/base/alloc.h"
@@ -24,9 +18,6 @@
 #include "core/base/vec.h"
 #include "know/index/segment.h"
 #include "know/index/storedb.h"
-
-#define CHAR_WEIGHT 0.2  /* of a single character of a longer run of Han in the question */
-#define WHOLE_WEIGHT 1.0 /* of a code beside its parts */
 
 struct list { /* one term's growing data */
     uint64_t key;
@@ -222,51 +213,8 @@ enum sooth_status posting_compare(struct posting_builder *b, struct store *s, in
     return status;
 }
 
-/* --- BM25
- * -----------------------------------------------------------------------------------------------------
- */
-
-double bm25_idf(double docs, double with_term)
-{
-    return log(1 + (docs - with_term + 0.5) / (with_term + 0.5));
-}
-
-double bm25_tf(struct bm25 p, double tf, double length, double average)
-{
-    double norm = average > 0 ? length / average : 1;
-    return tf / (tf + p.k1 * (1 - p.b + p.b * norm));
-}
-
-struct query_term {
-    uint64_t key;
-    double weight; /* occurrences in the question, lessened for single characters */
-};
-struct query {
-    VEC(struct query_term) terms;
-};
-
-static bool query_add(void *user, enum term_kind kind, const char *term, size_t len)
-{
-    struct query *q = user;
-    double weight = kind == TERM_CHAR ? CHAR_WEIGHT : kind == TERM_WHOLE ? WHOLE_WEIGHT : 1;
-    uint64_t key = term_key(term, len);
-    for (size_t i = 0; i < q->terms.count; i++)
-        if (q->terms.items[i].key == key) {
-            q->terms.items[i].weight += weight;
-            return true;
-        }
-    return q->terms.count < 4096 ? vec_push(&q->terms, ((struct query_term){key, weight})) : false;
-}
-
-struct hit {
-    uint32_t slot, tf;
-};
-struct hits {
-    VEC(struct hit) list;
-};
-
-static bool decode(const struct snapshot *v, const struct snapshot_doc *d, const unsigned char *p,
-                   size_t len, struct hits *out)
+bool posting_decode(const struct snapshot_doc *d, const unsigned char *p, size_t len,
+                    struct posting_list *out)
 {
     const unsigned char *end = p + len;
     uint32_t place = 0, gap, tf;
@@ -275,75 +223,8 @@ static bool decode(const struct snapshot *v, const struct snapshot_doc *d, const
             gap > d->count - place)
             return true; /* damaged data names no passage; store_check tells */
         place += gap;
-        if (!vec_push(&out->list, ((struct hit){(uint32_t)(d->first + place - 1), tf})))
+        if (!vec_push(out, ((struct posting){(uint32_t)(d->first + place - 1), tf})))
             return false;
     }
     return true;
-}
-
-static const struct snapshot_doc *doc_by_id(const struct snapshot *v, int64_t id)
-{
-    size_t lo = 0, hi = v->n_docs;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (v->docs[mid].id < id)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < v->n_docs && v->docs[lo].id == id ? &v->docs[lo] : NULL;
-}
-
-/* Adds one term's part to the sums; *ceiling grows by the most it can give. */
-static enum sooth_status term_search(struct store *s, const struct snapshot *v, struct bm25 p,
-                                     const struct query_term *t, double *sums, double *ceiling,
-                                     struct sooth_error *err)
-{
-    struct hits hits = {0};
-    enum sooth_status status = SOOTH_ERR_NOMEM;
-    sqlite3_stmt *q = sql_bind(s, SQL_POST_TERM, err, "i", (int64_t)t->key);
-    if (!q)
-        return err ? err->status : status;
-    bool ok = true;
-    while (ok && sql_row(s, q, &status, err)) {
-        const struct snapshot_doc *d = doc_by_id(v, sqlite3_column_int64(q, 0));
-        if (d)
-            ok = decode(v, d, sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), &hits);
-    }
-    sql_done(q);
-    double weight = t->weight * bm25_idf((double)v->n, (double)hits.list.count);
-    *ceiling += weight;
-    for (size_t i = 0; i < hits.list.count; i++) {
-        const struct hit *h = &hits.list.items[i];
-        sums[h->slot] += weight * bm25_tf(p, h->tf, v->length[h->slot], v->average);
-    }
-    vec_free(&hits.list);
-    return ok ? status : err_nomem(err);
-}
-
-enum sooth_status text_search(struct store *s, const struct snapshot *v, struct bm25 p,
-                              const char *query, size_t len, const unsigned char *allow, size_t k,
-                              struct scored *out, size_t *found, double *ceiling,
-                              struct sooth_error *err)
-{
-    struct query q = {0};
-    double most = 0;
-    *found = 0;
-    enum sooth_status status = segment_text(query, len, query_add, &q, err);
-    double *sums = status == SOOTH_OK ? mem_calloc(v->n + 1, sizeof *sums) : NULL;
-    if (status == SOOTH_OK && (!sums || q.terms.failed))
-        status = err_nomem(err);
-    for (size_t i = 0; i < q.terms.count && status == SOOTH_OK; i++)
-        status = term_search(s, v, p, &q.terms.items[i], sums, &most, err);
-    if (status == SOOTH_OK && k > 0) {
-        for (size_t i = 0; i < v->n; i++)
-            if (sums[i] > 0 && (!allow || allow[i]))
-                best_offer(out, found, k, (struct scored){(uint32_t)i, sums[i]});
-        best_sort(out, *found);
-    }
-    if (ceiling)
-        *ceiling = most;
-    mem_free(sums);
-    vec_free(&q.terms);
-    return status;
 }

@@ -19,9 +19,13 @@
  * next to nothing by their document frequency, and "IT", "AND" or "who" can be the very thing
  * looked for.
  *
+ * - Chinese numerals are also indexed as the number they are (numeral.c), so that 二〇二四年三月 and
+ * 2024年3月 are one; a single numeral only before a word that counts or dates. 1,500 is 1500.
+ *
  * What it leaves out: spelling, synonyms, word segmentation of Thai, Khmer and Lao (each run is one
  * word). */
 #include "know/index/segment.h"
+#include <stdio.h>
 #include <string.h>
 #include "core/base/error.h"
 #include "core/base/unicode.h"
@@ -40,6 +44,8 @@ struct segment {
     size_t run_len;
     char cjk[4]; /* the last character of a run of Han, kana or Hangul */
     size_t cjk_len, cjk_count;
+    uint32_t numeral[NUMERAL_MAX + 1]; /* the run of numerals being collected */
+    size_t numeral_len;
 };
 
 static void emit(struct segment *s, enum term_kind kind, const char *term, size_t len)
@@ -114,8 +120,49 @@ static void flush_run(struct segment *s)
     }
 }
 
+/* Words behind which one numeral alone is a number: 年月日号 章节条页 级楼周 and, but for "one", what counts. */
+static bool counts_behind(uint32_t next, bool one)
+{
+    static const uint32_t dates[] = {0x5E74, 0x6708, 0x65E5, 0x53F7, 0x7AE0, 0x8282,
+                                     0x6761, 0x9875, 0x7EA7, 0x697C, 0x5468};
+    static const uint32_t things[] = {0x4E2A, 0x6B21, 0x5929, 0x5C81, 0x500D, 0x5143, 0x540D,
+                                      0x4EBA, 0x53F0, 0x9879, 0x79CD, 0x5206, 0x79D2, 0x65F6,
+                                      0x70B9, 0x5C42, 0x5757, 0x53EA, 0x4EF6, 0x5BB6};
+    for (size_t i = 0; i < sizeof dates / sizeof *dates; i++)
+        if (next == dates[i])
+            return true;
+    for (size_t i = 0; i < sizeof things / sizeof *things && !one; i++)
+        if (next == things[i])
+            return true;
+    return false;
+}
+
+/* The run of numerals before `next` (0 = the end) as its number. */
+static void flush_numeral(struct segment *s, uint32_t next)
+{
+    size_t n = s->numeral_len;
+    uint64_t value;
+    char digits[24];
+    s->numeral_len = 0;
+    if (n == 0 || n > NUMERAL_MAX || !numeral_value(s->numeral, n, &value))
+        return;
+    if (n == 1 && numeral_unit(s->numeral[0]) == 0 && !counts_behind(next, value == 1))
+        return;
+    emit(s, TERM_WHOLE, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value));
+}
+
+static void note_numeral(struct segment *s, uint32_t c)
+{
+    if (numeral_digit(c) < 0 && numeral_unit(c) == 0)
+        flush_numeral(s, c);
+    else if (s->numeral_len <= NUMERAL_MAX) /* one more than that is no number */
+        s->numeral[s->numeral_len < NUMERAL_MAX ? s->numeral_len : NUMERAL_MAX] = c,
+        s->numeral_len++;
+}
+
 static void flush_cjk(struct segment *s)
 {
+    flush_numeral(s, 0);
     if (s->cjk_count == 1)
         emit(s, TERM_ALONE, s->cjk, s->cjk_len);
     else if (s->cjk_count > 1)
@@ -179,6 +226,9 @@ static void add_char(struct segment *s, uint32_t c)
             fold_han(bytes);
         if (s->run_len)
             flush_run(s);
+        if (size == 3)
+            c = utf8_decode(bytes, 3, &size); /* as folded */
+        note_numeral(s, c);
         add_cjk(s, bytes, size);
         return;
     }
@@ -200,6 +250,18 @@ static void add_char(struct segment *s, uint32_t c)
         flush_run(s);
     memcpy(s->run + s->run_len, bytes, size);
     s->run_len += size;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A comma between a run that ends in a digit and exactly three more. */
+static bool thousands(const struct segment *s, const char *rest, size_t len)
+{
+    return s->run_len > 0 && is_digit(s->run[s->run_len - 1]) && len >= 3 && is_digit(rest[0]) &&
+           is_digit(rest[1]) && is_digit(rest[2]) && (len == 3 || !is_digit(rest[3]));
 }
 
 enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *user,
@@ -227,6 +289,8 @@ enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *
             c = c >= 'A' && c <= 'Z' ? c + 32 : c;
         else
             c = uni_lower(c);
+        if (c == ',' && thousands(&s, text + i + 1, len - i - 1))
+            continue;
         add_char(&s, c);
     }
     if (s.run_len)

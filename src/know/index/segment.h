@@ -22,6 +22,14 @@ typedef bool term_fn(void *user, enum term_kind kind, const char *term, size_t l
 enum sooth_status segment_text(const char *text, size_t len, term_fn *fn, void *user,
                                struct sooth_error *err);
 
+#define SEGMENTER 2 /* raised when the same text gives other terms: stores are then segmented anew */
+
+/* numeral.c: 0..9 or -1; 10 .. 100000000 or 0; the value of a run of up to NUMERAL_MAX. */
+enum { NUMERAL_MAX = 16 };
+int numeral_digit(uint32_t c);
+uint64_t numeral_unit(uint32_t c);
+bool numeral_value(const uint32_t *c, size_t n, uint64_t *out);
+
 /* The term's key in the index: 64 bits, the same on every machine and in every version. */
 uint64_t term_key(const char *term, size_t len);
 static inline bool term_counts(enum term_kind kind)

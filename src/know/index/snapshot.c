@@ -207,6 +207,8 @@ static enum sooth_status refresh(struct store *s, bool vectors, struct sooth_err
     if (!s->have_snapshot || v->generation != generation) {
         snapshot_release(v);
         nearby_release(&s->nearby);
+        words_release(&s->words);
+        s->have_words = false;
         s->have_snapshot = false;
         status = store_embedder_read(s, err);
         if (status == SOOTH_OK)

@@ -55,6 +55,10 @@ static const char schema_sql[] =
     " WITHOUT ROWID;"
     "CREATE TABLE doc_terms(doc INTEGER PRIMARY KEY, terms BLOB NOT NULL);"
     "INSERT INTO meta VALUES('generation', 0);";
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+static const char segmenter_sql[] =
+    "INSERT INTO meta VALUES('segmenter', " TEXT(SEGMENTER) ");";
 
 static enum sooth_status create_schema(struct store *s, struct sooth_error *err)
 {
@@ -67,6 +71,8 @@ static enum sooth_status create_schema(struct store *s, struct sooth_error *err)
         snprintf(pragma, sizeof pragma, "PRAGMA application_id=%d; PRAGMA user_version=%d",
                  STORE_APPLICATION, STORE_SCHEMA);
         status = sql_exec(s, schema_sql, err);
+        if (status == SOOTH_OK)
+            status = sql_exec(s, segmenter_sql, err);
         if (status == SOOTH_OK)
             status = sql_exec(s, pragma, err);
     }
@@ -170,11 +176,14 @@ enum sooth_status store_open(const char *dir, unsigned flags, struct store **out
     }
     s->read_only = flags & STORE_READ_ONLY;
     s->exact_below = EXACT_BELOW;
+    s->words_from = WORDS_FROM;
     s->file = buf_take(&file);
     s->dir = mem_strdup(dir);
     status = s->dir && s->file ? open_db(s, flags, err) : err_nomem(err);
     if (status == SOOTH_OK)
         status = store_embedder_read(s, err);
+    if (status == SOOTH_OK && !s->read_only)
+        status = store_resegment(s, err);
     if (status != SOOTH_OK) {
         store_close(s);
         return status;
@@ -189,6 +198,7 @@ void store_close(struct store *s)
         return;
     snapshot_release(&s->snapshot);
     nearby_release(&s->nearby);
+    words_release(&s->words);
     for (int i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(s->statements[i]);
     sqlite3_close(s->db); /* the last one out folds the log into the database */
@@ -203,7 +213,7 @@ void store_close(struct store *s)
 
 void store_index_from(struct store *s, size_t passages)
 {
-    s->exact_below = passages;
+    s->exact_below = s->words_from = passages;
     s->have_snapshot = false;
 }
 
@@ -219,7 +229,7 @@ const char *store_path(const struct store *s)
 
 uint64_t store_bytes(const struct store *s)
 {
-    static const char *const names[] = {DB_NAME, DB_NAME "-wal", VECTORS_NAME};
+    static const char *const names[] = {DB_NAME, DB_NAME "-wal", VECTORS_NAME, WORDS_NAME};
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct buf path = BUF_INIT;

@@ -4,7 +4,9 @@
 #define INDEX_STOREDB_H
 #include <sqlite3.h>
 #include "know/index/index.h"
+#include "core/base/vec.h"
 #include "know/index/nearby.h"
+#include "know/index/words.h"
 
 /* One row a statement: name, SQL. */
 #define SQL_LIST                                                                                   \
@@ -66,12 +68,14 @@
     SQL(POST_ADD, "INSERT OR REPLACE INTO postings(term, doc, data) VALUES(?,?,?)")                \
     SQL(POST_DROP, "DELETE FROM postings WHERE term=? AND doc=?")                                  \
     SQL(POST_TERM, "SELECT doc, data FROM postings WHERE term=?")                                  \
+    SQL(POST_ALL, "SELECT term, doc, data FROM postings")                                          \
     SQL(POST_GET, "SELECT data FROM postings WHERE term=? AND doc=?")                              \
     SQL(TERMS_ADD, "INSERT OR REPLACE INTO doc_terms(doc, terms) VALUES(?,?)")                     \
     SQL(TERMS_GET, "SELECT terms FROM doc_terms WHERE doc=?")                                      \
     SQL(TERMS_DROP, "DELETE FROM doc_terms WHERE doc=?")
 
 #define VECTORS_NAME "vectors.index"
+#define WORDS_NAME "words.index"
 
 enum sql_name {
 #define SQL(name, text) SQL_##name,
@@ -92,7 +96,9 @@ struct store {
     struct snapshot snapshot;
     bool have_snapshot;
     struct nearby nearby; /* of the snapshot, when it is `indexed` */
-    size_t exact_below;   /* passages; EXACT_BELOW but in tests */
+    struct words words;   /* of the snapshot, when `have_words` */
+    bool have_words;      /* looked for since the snapshot was made */
+    size_t exact_below, words_from; /* passages; EXACT_BELOW and WORDS_FROM but in tests */
     char *found; /* the strings store_find handed out last */
 };
 
@@ -126,11 +132,17 @@ enum sooth_status posting_add(struct posting_builder *b, uint32_t seq, const cha
                               size_t len, uint32_t *length, struct sooth_error *err);
 enum sooth_status posting_write(struct posting_builder *b, struct store *s, int64_t doc,
                                 struct sooth_error *err);
+/* Appends the passages of one row of postings of d. */
+bool posting_decode(const struct snapshot_doc *d, const unsigned char *data, size_t len,
+                    struct posting_list *out);
 enum sooth_status posting_drop(struct store *s, int64_t doc, struct sooth_error *err);
 /* Compares what is stored with what the builder holds; tells each difference to fn. */
 enum sooth_status posting_compare(struct posting_builder *b, struct store *s, int64_t doc,
                                   const char *name, sooth_line_fn *fn, void *user, size_t *problems,
                                   struct sooth_error *err);
+
+/* resegment.c: the full text anew, when it was cut by another segmenter. */
+enum sooth_status store_resegment(struct store *s, struct sooth_error *err);
 
 /* snapshot.c */
 void snapshot_release(struct snapshot *v);

@@ -53,7 +53,7 @@ void vindex_free(struct vindex *x)
         return;
     x->row->release(x);
     if (x->mapped) {
-        map_file_close(&x->file);
+        packfile_close(&x->file);
     } else {
         mem_free(x->set.code);
         mem_free(x->set.low);

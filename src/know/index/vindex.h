@@ -8,8 +8,8 @@
  * Thread use: searching is pure apart from the vsearch, one of which belongs to one thread. */
 #ifndef INDEX_VINDEX_H
 #define INDEX_VINDEX_H
-#include "core/base/fsio.h"
 #include "core/base/pool.h"
+#include "know/index/packfile.h"
 #include "know/index/vset.h"
 
 struct vindex {
@@ -19,7 +19,7 @@ struct vindex {
     void *own;            /* the row's */
     uint64_t generation;  /* of the store it was made from */
     uint64_t fingerprint; /* of the embedder */
-    struct map_file file; /* where the arrays lie when `mapped`; else they are mem_free's */
+    struct packfile file; /* where the arrays lie when `mapped`; else they are mem_free's */
     bool mapped;
 };
 
@@ -37,13 +37,6 @@ struct vsearch {
 void vsearch_release(struct vsearch *s);
 /* Seen marks and scratch for at least cap items of `size` bytes. */
 bool vsearch_ready(struct vsearch *s, const struct vset *set, size_t cap, size_t size);
-
-struct section { /* of an index file */
-    char name[8];
-    const void *data;
-    size_t bytes;
-};
-#define SECTIONS_MAX 64
 
 struct vindex_row {
     const char *name, *about;
@@ -78,7 +71,4 @@ enum sooth_status vindex_save(const struct vindex *x, const char *path, struct s
 enum sooth_status vindex_open(const char *path, struct vindex **out, struct sooth_error *err);
 /* Copies it into memory, where it can grow. After a failure it is only good for vindex_free. */
 enum sooth_status vindex_thaw(struct vindex *x, struct sooth_error *err);
-/* The section of that name with exactly those bytes; NULL when there is none. */
-const void *section_find(const struct section *in, size_t n, const char *name, size_t bytes);
-const struct section *section_get(const struct section *in, size_t n, const char *name);
 #endif

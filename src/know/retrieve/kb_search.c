@@ -100,7 +100,7 @@ static enum sooth_status run_lists(struct search *s, struct scored *by_vector, s
         status = vector_search(st, s->v, s->kb->metric, s->vector, s->allow, s->deep, by_vector,
                                n_vector, s->err);
     if (status == SOOTH_OK && s->o->mode != SOOTH_SEARCH_VECTOR)
-        status = text_search(st, s->v, BM25_DEFAULT, s->query, s->query_len, s->allow, s->deep,
+        status = text_search(st, s->v, bm25_find(NULL), s->query, s->query_len, s->allow, s->deep,
                              by_text, n_text, &s->ceiling, s->err);
     return status;
 }

@@ -72,6 +72,49 @@ static void lesson_rag_03_ligatures_are_letters(void **state)
     check("efficient", "effici");
 }
 
+/* True when every term of the question is among those of the text. */
+static bool has_term(const char *text, const char *term);
+
+/* 一百二十 = 120, 二〇二四年 = 2024; common words with a numeral in them are no numbers. */
+static void numerals_are_the_numbers_they_are(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"一百二十元", "120"},   {"二〇二四年三月五日", "2024"}, {"二〇二四年三月五日", "3"},
+        {"二〇二四年三月五日", "5"}, {"三千五百万", "35000000"}, {"十二条", "12"},
+        {"第二十章", "20"},      {"兩萬", "20000"},             {"一万零三百", "10300"},
+        {"三个月", "3"},         {"十月一日", "1"},             {"1,500 yuan", "1500"},
+        {"12,345,678", "12345678"}, {"二零零八", "2008"},      {"壹 1,50", "50"},
+    };
+    static const char *const none[][2] = {
+        {"一个", "1"}, {"一些人", "1"}, {"统一的", "1"}, {"百十千", "100"}, {"三心二意", "3"}, {"1,50", "150"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (!has_term(pairs[i][0], pairs[i][1]))
+            fail_msg("'%s' lacks %s", pairs[i][0], pairs[i][1]);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        if (has_term(none[i][0], none[i][1]))
+            fail_msg("'%s' has %s", none[i][0], none[i][1]);
+}
+
+struct wanted {
+    const char *term;
+    bool found;
+};
+
+static bool compare_term(void *user, enum term_kind kind, const char *term, size_t len)
+{
+    struct wanted *w = user;
+    w->found |= strlen(w->term) == len && memcmp(w->term, term, len) == 0;
+    return true;
+}
+
+static bool has_term(const char *text, const char *term)
+{
+    struct wanted w = {term, false};
+    assert_int_equal(segment_text(text, strlen(text), compare_term, &w, NULL), SOOTH_OK);
+    return w.found;
+}
+
 static void stems(void **state)
 {
     static const char *const pairs[][2] = {
@@ -144,6 +187,7 @@ int main(void)
         cmocka_unit_test(lesson_rag_12_traditional_is_simplified_in_the_index),
         cmocka_unit_test(lesson_rag_13_width_and_forms_fold),
         cmocka_unit_test(lesson_rag_03_ligatures_are_letters),
+        cmocka_unit_test(numerals_are_the_numbers_they_are),
         cmocka_unit_test(stems),
         cmocka_unit_test(any_bytes_give_valid_terms),
     };

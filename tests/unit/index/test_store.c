@@ -86,7 +86,7 @@ static size_t text_hits(struct store *s, const char *query, struct scored *out, 
     size_t n = 0;
     assert_int_equal(store_snapshot(s, false, &v, NULL), SOOTH_OK);
     assert_int_equal(
-        text_search(s, v, BM25_DEFAULT, query, strlen(query), NULL, k, out, &n, NULL, NULL),
+        text_search(s, v, bm25_find(NULL), query, strlen(query), NULL, k, out, &n, NULL, NULL),
         SOOTH_OK);
     return n;
 }
@@ -111,14 +111,15 @@ static void golden_bm25(void **state)
     for (int i = 0; i < 2; i++) {
         size_t n = 0;
         double ceiling = 0;
-        text_search(s, v, (struct bm25){want[i].k1, 0.75}, "cat", 3, NULL, 8, hits, &n, &ceiling,
-                    NULL);
+        struct bm25 p = *bm25_find("lucene");
+        p.k1 = want[i].k1;
+        text_search(s, v, &p, "cat", 3, NULL, 8, hits, &n, &ceiling, NULL);
         assert_int_equal(n, 2);
         assert_int_equal(hits[0].slot, 2);
         assert_int_equal(hits[1].slot, 0);
         assert_true(fabs(hits[0].score - want[i].best) < 1e-6 &&
                     fabs(hits[1].score - want[i].next) < 1e-6);
-        assert_true(fabs(ceiling - bm25_idf(3, 2)) < 1e-12 && hits[0].score < ceiling);
+        assert_true(fabs(ceiling - bm25_find(NULL)->idf(3, 2)) < 1e-12 && hits[0].score < ceiling);
     }
     store_close(s);
 }
@@ -370,7 +371,7 @@ static void a_damaged_page_is_an_error_not_a_crash(void **state)
             continue;
         if (store_snapshot(s, true, &v, NULL) == SOOTH_OK) {
             float q[DIM] = {1};
-            text_search(s, v, BM25_DEFAULT, "words", 5, NULL, 8, hits, &found, NULL, NULL);
+            text_search(s, v, bm25_find(NULL), "words", 5, NULL, 8, hits, &found, NULL, NULL);
             if (v->dim == DIM)
                 vector_search(s, v, METRIC_COSINE, q, NULL, 8, hits, &found, NULL);
         }
