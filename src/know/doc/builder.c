@@ -472,8 +472,8 @@ static void page_count(const struct builder *b, struct doc_page *page)
         return;
     double share = words >= 20 ? (double)dumb / (double)words : 0;
     page->quality = page->chars == 0 ? 0 : (float)(1 - (double)bad / (double)page->chars);
-    if (share > 0.3)
-        page->quality *= (float)((1 - share) / 0.7);
+    double doubt = 3 * (share - 0.15); /* English has 0.03, shifted letters 0.3 and more */
+    page->quality *= doubt <= 0 ? 1 : doubt < 1 ? (float)(1 - doubt) : 0;
 }
 
 /* Page spans from the blocks on them, and how much there is to read on each. */
