@@ -96,6 +96,10 @@ static void attend_block(const struct attend *a, const struct attend_query *qs, 
         const float inv = 1.0f / vf_sum(vf_load(st.l[i]));
         for (size_t j = 0; j < a->dv; j++)
             qs[i].out[j] = st.o[i][j] * inv;
+        if (qs[i].stat) {
+            qs[i].stat[0] = st.m[i];
+            qs[i].stat[1] = inv;
+        }
     }
 }
 

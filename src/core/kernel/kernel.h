@@ -32,8 +32,11 @@ enum kv_type { KV_F32, KV_F16 };
 /* One query vector (one head of one token) against the keys lo <= i < hi of a cache; lo < hi. */
 struct attend_query {
     const float *q;  /* [dk] */
-    float *out;      /* [dv] */
+    float *out;      /* [dv]; read by attend_back */
     uint32_t lo, hi;
+    float *stat;     /* [2], peak of the scores and 1 / the sum of weights, for attend_back; or NULL */
+    const float *grad_out; /* attend_back only: [dv] */
+    float *grad_q;         /* the same: added to, [dk]; or NULL */
 };
 
 /* Streaming attention (online softmax; Milakov & Gimelshein 2018, Dao et al. 2022): out = softmax(scale q Kᵀ) V without
@@ -51,6 +54,19 @@ struct attend {
     float scale;
     float softcap;       /* scores become cap·tanh(score/cap); 0 = off */
 };
+
+/* Gradients of `attend` for the queries of one key-value head, in any order but the same for the same sums: adds to grad_q of
+ * each query and to grad_k, grad_v. Keys and values come in panels of 16 as kv_store_key makes them (f32), keys in rows too;
+ * out, stat and grad_out of each query are filled. */
+struct attend_back {
+    const struct attend_query *queries;
+    size_t count;
+    const float *k, *v, *k_rows;
+    float *grad_k, *grad_v; /* [keys, dk], [keys, dv], rows without gaps; or NULL */
+    size_t dk, dv;
+    float scale, softcap;
+};
+#define ATTEND_BACK_QUERIES 48 /* taken together */
 
 struct kernel {
     const char *name; /* "c", "avx2", "avx512", "vnni", "bf16", "amx" */
@@ -74,6 +90,7 @@ struct kernel {
     void (*scale)(float *y, const float *x, float s, size_t n);        /* s x */
     void (*axpy)(float *y, float a, const float *x, size_t n);         /* y + a x, fused */
     void (*exp)(float *y, const float *x, size_t n);                   /* within 2 ulp; 0 below -87.3 */
+    void (*exp_from)(float *y, const float *x, float top, size_t n);   /* exp(x - top) */
     void (*tanh)(float *y, const float *x, size_t n);
     void (*silu)(float *y, const float *x, size_t n);                  /* x / (1 + exp(-x)) */
     void (*gelu)(float *y, const float *x, size_t n);                  /* x/2 (1 + erf(x/√2)) */
@@ -81,10 +98,17 @@ struct kernel {
     void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);      /* silu(gate) · up */
     void (*gelu_tanh_mul)(float *y, const float *gate, const float *up, size_t n); /* gelu_tanh(gate) · up */
     void (*softcap)(float *y, const float *x, float cap, size_t n);    /* cap · tanh(x/cap) */
+    void (*mul_add)(float *y, const float *a, const float *b, size_t n); /* y + a · b, fused */
+    void (*silu_slope)(float *y, const float *x, size_t n);            /* derivatives of the above, at x */
+    void (*gelu_slope)(float *y, const float *x, size_t n);
+    void (*gelu_tanh_slope)(float *y, const float *x, size_t n);
 
     /* rows */
     void (*rmsnorm)(float *y, const float *x, const float *w, size_t n, float eps);  /* x/rms(x) · w; w NULL = 1 */
     void (*layernorm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
+    /* dx = (add ? dx : 0) + gradient through a LayerNorm (layer) or RMSNorm of x with weights w, dy coming in; dx may be NULL.
+     * stat [2]: the row's mean (0 for RMS) and inverse deviation. */
+    void (*norm_back)(float *dx, const float *dy, const float *x, const float *w, size_t n, float eps, bool layer, bool add, float *stat);
     void (*softmax)(float *y, const float *x, size_t n);
     /* Rotates n/2 pairs: (x[i], x[i+n/2]) when halves, else (x[2i], x[2i+1]); cos and sin have n/2 entries. */
     void (*rope)(float *x, const float *cos, const float *sin, size_t n, bool halves);
@@ -118,6 +142,7 @@ struct kernel {
                                    const struct act *act, size_t i0, size_t i1, float *y, size_t ldy);
 
     void (*attend)(const struct attend *a);
+    void (*attend_back)(const struct attend_back *b);
 };
 
 const struct kernel *kernel_get(void);      /* the fastest this machine allows (cpu_get, so SOOTH_CPU masks it) */

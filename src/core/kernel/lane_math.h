@@ -82,4 +82,29 @@ LANE_INLINE vf lm_gelu_tanh(vf x)
     const vf u = vf_mul(x, vf_fma(vf_mul(x, x), vf_set(0.0356774081f), vf_set(0.797884561f)));
     return vf_fma(h, lm_tanh(u), h);
 }
+/* ---- slopes, for gradients ---- */
+
+/* σ (1 + x (1 − σ)) */
+LANE_INLINE vf lm_silu_slope(vf x)
+{
+    const vf s = vf_div(vf_set(1.0f), vf_add(vf_set(1.0f), lm_exp(vf_neg(x))));
+    return vf_mul(s, vf_fma(x, vf_sub(vf_set(1.0f), s), vf_set(1.0f)));
+}
+/* Φ(x) + x φ(x) */
+LANE_INLINE vf lm_gelu_slope(vf x)
+{
+    const vf phi = vf_mul(vf_set(0.398942280f), lm_exp(vf_mul(vf_set(-0.5f), vf_mul(x, x))));
+    const vf half = vf_fma(vf_set(0.5f), lm_erf(vf_mul(x, vf_set(0.707106781f))), vf_set(0.5f));
+    return vf_select_lt(vf_abs(x), vf_set(100.0f), vf_fma(x, phi, half), half);
+}
+/* (1 + t)/2 + x/2 (1 − t²) u', t = tanh u */
+LANE_INLINE vf lm_gelu_tanh_slope(vf x)
+{
+    const vf s = vf_mul(x, x);
+    const vf t = lm_tanh(vf_mul(x, vf_fma(s, vf_set(0.0356774081f), vf_set(0.797884561f))));
+    const vf u = vf_fma(s, vf_set(0.107032224f), vf_set(0.797884561f));
+    const vf rest = vf_mul(vf_mul(vf_mul(vf_set(0.5f), x), vf_fma(vf_neg(t), t, vf_set(1.0f))), u);
+    const vf half = vf_fma(vf_set(0.5f), t, vf_set(0.5f));
+    return vf_select_lt(vf_abs(x), vf_set(100.0f), vf_add(half, rest), half);
+}
 #endif

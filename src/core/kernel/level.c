@@ -1,4 +1,5 @@
 /* level.c: one level of the kernel table. Compiled once per instruction set with LEVEL naming it; see meson.build. */
+#include "core/kernel/attend_back_ops.h"
 #include "core/kernel/attend_ops.h"
 #include "core/kernel/kernel.h"
 #include "core/kernel/pair_ops.h"
@@ -35,6 +36,7 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .scale = vec_scale,
     .axpy = vec_axpy,
     .exp = vec_exp,
+    .exp_from = vec_shift_exp,
     .tanh = vec_tanh,
     .silu = vec_silu,
     .gelu = vec_gelu,
@@ -42,8 +44,13 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .silu_mul = vec_silu_mul,
     .gelu_tanh_mul = vec_gelu_tanh_mul,
     .softcap = vec_softcap,
+    .mul_add = vec_mul_add,
+    .silu_slope = vec_silu_slope,
+    .gelu_slope = vec_gelu_slope,
+    .gelu_tanh_slope = vec_gelu_tanh_slope,
     .rmsnorm = vec_rmsnorm,
     .layernorm = vec_layernorm,
+    .norm_back = vec_norm_back,
     .softmax = vec_softmax,
     .rope = vec_rope,
     .f16_to_f32 = vec_f16_to_f32,
@@ -65,4 +72,5 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
         [PANEL_MX4] = LEVEL_INT(MX4), [PANEL_K2] = LEVEL_INT(K2), [PANEL_K3] = LEVEL_INT(K3), [PANEL_K4] = LEVEL_INT(K4), [PANEL_K5] = LEVEL_INT(K5), [PANEL_K6] = LEVEL_INT(K6),
     },
     .attend = attend_run,
+    .attend_back = attend_back_run,
 };

@@ -170,6 +170,48 @@ VEC_FUNCTION(vec_rmsed, (float *y, const float *x, const float *w, float inv, si
 #define VEC_SHIFT_EXP(X) lm_exp(vf_sub(X(x), vf_set(top)))
 VEC_FUNCTION(vec_shift_exp, (float *y, const float *x, float top, size_t n), VEC_SHIFT_EXP)
 
+#define VEC_MUL_ADD(X) vf_fma(X(a), X(b), X(y))
+VEC_FUNCTION(vec_mul_add, (float *y, const float *a, const float *b, size_t n), VEC_MUL_ADD)
+#define VEC_SILU_SLOPE(X) lm_silu_slope(X(x))
+VEC_FUNCTION(vec_silu_slope, X1, VEC_SILU_SLOPE)
+#define VEC_GELU_SLOPE(X) lm_gelu_slope(X(x))
+VEC_FUNCTION(vec_gelu_slope, X1, VEC_GELU_SLOPE)
+#define VEC_GELU_TANH_SLOPE(X) lm_gelu_tanh_slope(X(x))
+VEC_FUNCTION(vec_gelu_tanh_slope, X1, VEC_GELU_TANH_SLOPE)
+
+/* q = w dy, h = (x − mean) inv: dx = inv (q − a − h b), a and b being means of q and of q h. Without a mean: RMS. */
+#define VEC_SUM_Q(load, m, at, s) vf_fma(load(w + (at) m), load(dy + (at) m), s)
+#define VEC_SUM_QH(load, m, at, s) \
+    vf_fma(vf_mul(load(w + (at) m), load(dy + (at) m)), vf_mul(vf_sub(load(x + (at) m), vf_set(mean)), vf_set(inv)), s)
+static float vec_norm_q(const float *dy, const float *w, size_t n) { VEC_REDUCE(VEC_SUM_Q); }
+static float vec_norm_qh(const float *dy, const float *x, const float *w, float mean, float inv, size_t n)
+{
+    VEC_REDUCE(VEC_SUM_QH);
+}
+#define VEC_NORM_BACK(X) \
+    vf_mul(vf_set(inv), vf_fma(vf_mul(vf_sub(X(x), vf_set(mean)), vf_set(inv)), vf_set(-b), vf_fma(X(w), X(dy), vf_set(-a))))
+VEC_FUNCTION(vec_norm_write, (float *y, const float *dy, const float *x, const float *w, float mean, float inv, float a, float b,
+                              size_t n), VEC_NORM_BACK)
+#define VEC_NORM_BACK_ADD(X) vf_add(X(y), VEC_NORM_BACK(X))
+VEC_FUNCTION(vec_norm_add, (float *y, const float *dy, const float *x, const float *w, float mean, float inv, float a, float b,
+                            size_t n), VEC_NORM_BACK_ADD)
+
+static void vec_norm_back(float *dx, const float *dy, const float *x, const float *w, size_t n, float eps, bool layer, bool add,
+                          float *stat)
+{
+    const float mean = layer ? vec_sum(x, n) / (float)n : 0.0f;
+    const float inv = 1.0f / sqrtf((layer ? vec_sum_squares_from(x, mean, n) : vec_sum_squares(x, n)) / (float)n + eps);
+    stat[0] = mean;
+    stat[1] = inv;
+    if (!dx)
+        return;
+    const float a = layer ? vec_norm_q(dy, w, n) / (float)n : 0.0f, b = vec_norm_qh(dy, x, w, mean, inv, n) / (float)n;
+    if (add)
+        vec_norm_add(dx, dy, x, w, mean, inv, a, b, n);
+    else
+        vec_norm_write(dx, dy, x, w, mean, inv, a, b, n);
+}
+
 static void vec_rmsnorm(float *y, const float *x, const float *w, size_t n, float eps)
 {
     const float inv = 1.0f / sqrtf(vec_sum_squares(x, n) / (float)n + eps);

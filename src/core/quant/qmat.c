@@ -151,6 +151,16 @@ void qmat_drop_source(const struct qmat *m)
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
+struct qmat qmat_slice(const struct qmat *m, size_t from, size_t count)
+{
+    struct qmat s = *m;
+    s.rows = count;
+    s.own = false;
+    s.data = m->data ? qmat_at(m, from, 0) : NULL;
+    s.panels = m->panels ? (char *)m->panels + from / PANEL_ROWS * m->panel_bytes : NULL;
+    return s;
+}
+
 void qmat_row(const struct qmat *m, size_t i, float *dst) { m->type->dequant(qmat_at(m, i, 0), dst, m->cols); }
 
 /* ---- y = x Wᵀ ---- */

@@ -101,6 +101,9 @@ void qmat_drop_source(const struct qmat *m);
 /* dst[cols] = row i, dequantized from the file form. i < rows. */
 void qmat_row(const struct qmat *m, size_t i, float *dst);
 
+/* Rows [from, from + count) of m as a matrix that borrows everything; from is a multiple of 16. Not to be released. */
+struct qmat qmat_slice(const struct qmat *m, size_t from, size_t count);
+
 struct qmat_job {
     const struct qmat *w;
     float *y;          /* [n, w->rows] */

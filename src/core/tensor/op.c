@@ -103,6 +103,15 @@ float *node_grad(struct run *r, struct node *n, unsigned i)
     return n->in[i]->needs ? mat_grad(r, n->in[i]) : NULL;
 }
 
+float *node_grad_write(struct run *r, struct node *n, unsigned i, bool *fresh)
+{
+    struct mat *m = n->in[i];
+    *fresh = m->needs && !m->g;
+    if (*fresh)
+        m->g = run_scratch(r, m->rows, m->cols * sizeof *m->g);
+    return m->needs ? m->g : NULL;
+}
+
 float *node_weight_grad(struct run *r, const struct node *n, unsigned i)
 {
     return n->w[i] ? grads_find(r->o.grads, n->w[i]) : NULL;

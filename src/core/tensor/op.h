@@ -60,6 +60,9 @@ const struct op *op_at(size_t i);                    /* NULL past the last */
 struct mat *op_call(struct run *r, struct node *n);
 /* Zeroed gradient of input i; NULL if it needs none or memory ran out. */
 float *node_grad(struct run *r, struct node *n, unsigned i);
+/* The same for an op that passes over all of it: when *fresh, nothing is there yet and every number is to be written, else added
+ * to. An input that is given twice is fresh the first time only. */
+float *node_grad_write(struct run *r, struct node *n, unsigned i, bool *fresh);
 /* The trained weight's gradient; NULL while frozen. */
 float *node_weight_grad(struct run *r, const struct node *n, unsigned i);
 

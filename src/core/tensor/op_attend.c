@@ -5,7 +5,8 @@
  * counted from index 0 and never forms a T×T matrix, so a prompt read whole, in pieces or token by token gives the same bits.
  *
  * A piece of work is one sequence, one key-value head and 16 of its rows with all query heads that share that head.
- * Backward recomputes each row's weights: dv_j += p_j do, ds_j = p_j (do·v_j − Σ p do·v), dq += s·ds_j k_j, dk_j += s·ds_j q. */
+ * Backward makes the weights again from each row's peak and sum, which a recording forward leaves (attend_back_ops.h); a piece is
+ * then one sequence and one key-value head, whose keys' gradients belong to nobody else. */
 #include <math.h>
 #include <string.h>
 #include "core/tensor/run.h"
@@ -126,8 +127,10 @@ static size_t cut_pieces(struct run *r, struct node *n, const struct group *g, s
             for (size_t s = 0; s < share; s++) {
                 size_t lo, hi, row = g->first + i, h = head * share + s;
                 attend_span(a, g, i, &lo, &hi);
-                p->queries[p->count++] = (struct attend_query){n->in[0]->v + (row * a->heads + h) * a->dk,
-                                                               n->out[0]->v + (row * a->heads + h) * a->dv, (uint32_t)lo, (uint32_t)hi};
+                p->queries[p->count++] = (struct attend_query){.q = n->in[0]->v + (row * a->heads + h) * a->dk,
+                                                               .out = n->out[0]->v + (row * a->heads + h) * a->dv,
+                                                               .lo = (uint32_t)lo, .hi = (uint32_t)hi,
+                                                               .stat = n->keep ? (float *)n->keep + 2 * (row * a->heads + h) : NULL};
             }
         *next += p->count;
     }
@@ -146,6 +149,8 @@ static void attend_tile(void *ctx, size_t tile, unsigned worker)
 static void attend_forward(struct run *r, struct node *n)
 {
     const struct attend_op *a = &n->args.attend;
+    if (r->o.tape && r->record && !(n->keep = run_scratch(r, r->rows->n * a->heads, 2 * sizeof(float))))
+        return;
     struct arena_mark mark = arena_mark(&r->arena);
     size_t most = r->n_groups + r->rows->n / ATTEND_ROWS + 1, pieces = 0;
     double work = 0;
@@ -171,89 +176,125 @@ static void attend_forward(struct run *r, struct node *n)
 
 /* ---- backward ---- */
 
-struct back_head {
+struct back_piece {
+    const struct group *g;
+    size_t head;
+    float *k, *v, *k_rows, *grad_k, *grad_v;
+    struct attend_query *queries; /* [count, heads that share the key-value head] */
+};
+struct back_job {
     struct run *r;
     struct node *n;
     float *dq, *dk, *dv, *dpk, *dpv; /* of q, k, v and the prefix; NULL = not wanted */
-    size_t longest;
-    float *scratch;                  /* [tiles][3][longest]: p, do·v, slope of the cap */
+    struct back_piece *pieces;
+    size_t prefix; /* rows */
 };
 
-/* Row j of the keys (or values) of a sequence: the prefix first. */
-static const float *seen(const struct mat *m, const struct mat *prefix, const struct group *g, size_t j, size_t head, size_t d)
-{
-    return j < g->base ? prefix->v + j * m->cols + head * d : m->v + (g->first + j - g->base) * m->cols + head * d;
-}
-
-static float *seen_grad(float *dm, float *dp, const struct group *g, size_t j, size_t cols, size_t head, size_t d)
-{
-    float *base = j < g->base ? dp : dm;
-    size_t row = j < g->base ? j : g->first + j - g->base;
-    return base ? base + row * cols + head * d : NULL;
-}
-
-static void back_row(const struct back_head *b, const struct group *g, size_t i, size_t h, float *p, float *dp)
+static void back_queries(const struct back_job *b, const struct back_piece *p)
 {
     const struct node *n = b->n;
     const struct attend_op *a = &n->args.attend;
-    const struct kernel *k = b->r->k;
-    size_t lo, hi, head = h / (a->heads / a->kv_heads), row = g->first + i;
-    const float *q = n->in[0]->v + (row * a->heads + h) * a->dk, *dy = n->out[0]->g + (row * a->heads + h) * a->dv;
-    float *dq = b->dq ? b->dq + (row * a->heads + h) * a->dk : NULL, mean = 0;
-    attend_span(a, g, i, &lo, &hi);
-    for (size_t j = lo; j < hi; j++) {
-        float s = a->scale * k->dot(q, seen(n->in[1], n->in[3], g, j, head, a->dk), a->dk);
-        p[j] = a->softcap > 0 ? a->softcap * tanhf(s / a->softcap) : s;
-        dp[j] = k->dot(dy, seen(n->in[2], n->in[4], g, j, head, a->dv), a->dv);
-        if (a->softcap > 0)
-            dp[b->longest + j] = 1 - (p[j] / a->softcap) * (p[j] / a->softcap);
-    }
-    k->softmax(p + lo, p + lo, hi - lo);
-    for (size_t j = lo; j < hi; j++)
-        mean += p[j] * dp[j];
-    for (size_t j = lo; j < hi; j++) {
-        float ds = p[j] * (dp[j] - mean) * a->scale * (a->softcap > 0 ? dp[b->longest + j] : 1);
-        float *dk = seen_grad(b->dk, b->dpk, g, j, n->in[1]->cols, head, a->dk), *dv = seen_grad(b->dv, b->dpv, g, j, n->in[2]->cols, head, a->dv);
-        if (dv)
-            k->axpy(dv, p[j], dy, a->dv);
-        if (dk)
-            k->axpy(dk, ds, q, a->dk);
-        if (dq)
-            k->axpy(dq, ds, seen(n->in[1], n->in[3], g, j, head, a->dk), a->dk);
+    size_t share = a->heads / a->kv_heads;
+    for (size_t i = 0; i < p->g->count; i++)
+        for (size_t s = 0; s < share; s++) {
+            size_t lo, hi, at = (p->g->first + i) * a->heads + p->head * share + s;
+            attend_span(a, p->g, i, &lo, &hi);
+            p->queries[i * share + s] = (struct attend_query){
+                .q = n->in[0]->v + at * a->dk, .out = n->out[0]->v + at * a->dv, .lo = (uint32_t)lo, .hi = (uint32_t)hi,
+                .stat = (float *)n->keep + 2 * at, .grad_out = n->out[0]->g + at * a->dv, .grad_q = b->dq ? b->dq + at * a->dk : NULL};
+        }
+}
+
+/* Row j of a sequence's keys (or values), or of their gradients: the prefix first. */
+static float *seen(const struct back_job *b, const struct back_piece *p, float *m, float *prefix, size_t j, size_t d)
+{
+    const struct attend_op *a = &b->n->args.attend;
+    float *base = j < b->prefix ? prefix : m;
+    size_t row = j < b->prefix ? j : p->g->first + j - b->prefix;
+    return base ? base + (row * a->kv_heads + p->head) * d : NULL;
+}
+
+static void back_gather(const struct back_job *b, const struct back_piece *p, size_t length)
+{
+    const struct node *n = b->n;
+    const struct attend_op *a = &n->args.attend;
+    float *pk = b->prefix ? n->in[3]->v : NULL, *pv = b->prefix ? n->in[4]->v : NULL;
+    for (size_t j = 0; j < length; j++) {
+        const float *k = seen(b, p, n->in[1]->v, pk, j, a->dk);
+        kv_store_key(KV_F32, p->k, j, k, a->dk);
+        memcpy(p->k_rows + j * a->dk, k, a->dk * sizeof *k);
+        kv_store_key(KV_F32, p->v, j, seen(b, p, n->in[2]->v, pv, j, a->dv), a->dv);
     }
 }
 
-/* One key-value head: its rows' gradients belong to nobody else, prefix gradients included. */
 static void back_tile(void *ctx, size_t tile, unsigned worker)
 {
-    const struct back_head *b = ctx;
+    const struct back_job *b = ctx;
+    const struct back_piece *p = &b->pieces[tile];
     const struct attend_op *a = &b->n->args.attend;
-    size_t share = a->heads / a->kv_heads;
-    float *p = b->scratch + tile * 3 * b->longest;
-    for (size_t gi = 0; gi < b->r->n_groups; gi++)
-        for (size_t i = 0; i < b->r->groups[gi].count; i++)
-            for (size_t s = 0; s < share; s++)
-                back_row(b, &b->r->groups[gi], i, tile * share + s, p, p + b->longest);
+    const struct kernel *k = b->r->k;
+    size_t length = b->prefix + p->g->count;
+    back_gather(b, p, length);
+    back_queries(b, p);
+    memset(p->grad_k, 0, length * a->dk * sizeof *p->grad_k);
+    memset(p->grad_v, 0, length * a->dv * sizeof *p->grad_v);
+    k->attend_back(&(struct attend_back){.queries = p->queries, .count = p->g->count * (a->heads / a->kv_heads), .k = p->k, .v = p->v,
+                                         .k_rows = p->k_rows, .grad_k = b->dk || b->dpk ? p->grad_k : NULL, .grad_v = b->dv || b->dpv ? p->grad_v : NULL,
+                                         .dk = a->dk, .dv = a->dv, .scale = a->scale, .softcap = a->softcap});
+    /* Several sequences share the rows of a prefix: those are added afterwards, in order. */
+    for (size_t j = b->prefix; j < length; j++) {
+        float *dk = seen(b, p, b->dk, NULL, j, a->dk), *dv = seen(b, p, b->dv, NULL, j, a->dv);
+        if (dk)
+            k->add(dk, dk, p->grad_k + j * a->dk, a->dk);
+        if (dv)
+            k->add(dv, dv, p->grad_v + j * a->dv, a->dv);
+    }
+}
+
+static bool back_piece_new(struct run *r, struct node *n, const struct group *g, size_t head, size_t prefix, struct back_piece *p)
+{
+    const struct attend_op *a = &n->args.attend;
+    size_t length = prefix + g->count, whole = kv_key_bytes(KV_F32, length, 1) / sizeof(float);
+    *p = (struct back_piece){.g = g, .head = head};
+    p->k = run_scratch(r, whole, a->dk * sizeof *p->k);
+    p->v = run_scratch(r, whole, a->dv * sizeof *p->v);
+    p->k_rows = run_scratch(r, length, a->dk * sizeof *p->k_rows);
+    p->grad_k = run_scratch(r, length, a->dk * sizeof *p->grad_k);
+    p->grad_v = run_scratch(r, length, a->dv * sizeof *p->grad_v);
+    p->queries = run_scratch(r, g->count * (a->heads / a->kv_heads), sizeof *p->queries);
+    return !r->failed;
 }
 
 static void attend_backward(struct run *r, struct node *n)
 {
-    struct back_head b = {.r = r, .n = n};
+    const struct attend_op *a = &n->args.attend;
+    struct back_job b = {.r = r, .n = n, .prefix = n->n_in > 3 ? r->o.prefix_rows : 0};
+    size_t count = r->n_groups * a->kv_heads;
     double work = 0;
     b.dq = node_grad(r, n, 0);
     b.dk = node_grad(r, n, 1);
     b.dv = node_grad(r, n, 2);
     b.dpk = n->n_in > 3 ? node_grad(r, n, 3) : NULL;
     b.dpv = n->n_in > 3 ? node_grad(r, n, 4) : NULL;
-    for (size_t i = 0; i < r->n_groups; i++) {
-        size_t length = r->groups[i].base + r->groups[i].count;
-        b.longest = length > b.longest ? length : b.longest;
-        work += (double)length * (double)length * (double)n->in[0]->cols;
-    }
     struct arena_mark mark = arena_mark(&r->arena);
-    b.scratch = run_scratch(r, n->args.attend.kv_heads * 3, b.longest * sizeof(float));
-    if (b.scratch)
-        run_tiles(r, n->args.attend.kv_heads, work, back_tile, &b);
+    b.pieces = run_scratch(r, count, sizeof *b.pieces);
+    for (size_t i = 0; i < count && b.pieces; i++) {
+        const struct group *g = &r->groups[i / a->kv_heads];
+        if (!back_piece_new(r, n, g, i % a->kv_heads, b.prefix, &b.pieces[i]))
+            return;
+        work += (double)g->count * (double)(b.prefix + g->count) * (double)(a->heads / a->kv_heads) * (double)(3 * a->dk + 2 * a->dv);
+    }
+    if (b.pieces)
+        run_tiles(r, count, work, back_tile, &b);
+    for (size_t i = 0; i < count && b.pieces; i++)
+        for (size_t j = 0; j < b.prefix; j++) {
+            const struct back_piece *p = &b.pieces[i];
+            float *dk = seen(&b, p, NULL, b.dpk, j, a->dk), *dv = seen(&b, p, NULL, b.dpv, j, a->dv);
+            if (dk)
+                r->k->add(dk, dk, p->grad_k + j * a->dk, a->dk);
+            if (dv)
+                r->k->add(dv, dv, p->grad_v + j * a->dv, a->dv);
+        }
     arena_reset(&r->arena, mark);
 }
 

@@ -61,7 +61,8 @@ static void layer_forward(struct run *r, struct node *n)
 
 static void layer_backward(struct run *r, struct node *n)
 {
-    float *dx = node_grad(r, n, 0);
+    bool fresh;
+    float *dx = node_grad_write(r, n, 0, &fresh);
     struct arena_mark mark = arena_mark(&r->arena);
     struct mat x = {.v = n->in[0]->v, .rows = n->in[0]->rows, .cols = n->in[0]->cols, .needs = n->in[0]->needs};
     struct node *tape = r->tape;
@@ -71,8 +72,13 @@ static void layer_backward(struct run *r, struct node *n)
         y->g = n->out[0]->g;
         tape_backward(r, r->tape);
     }
-    if (dx && x.g && !r->failed)
-        r->k->add(dx, dx, x.g, x.rows * x.cols);
+    size_t count = x.rows * x.cols;
+    if (dx && fresh && x.g)
+        memcpy(dx, x.g, count * sizeof *dx);
+    else if (dx && fresh)
+        memset(dx, 0, count * sizeof *dx);
+    else if (dx && x.g)
+        r->k->add(dx, dx, x.g, count);
     r->tape = tape;
     arena_reset(&r->arena, mark);
 }

@@ -40,7 +40,8 @@ static void linear_forward(struct run *r, struct node *n)
 static void linear_backward(struct run *r, struct node *n)
 {
     const struct mat *x = n->in[0];
-    float *dx = node_grad(r, n, 0);
+    bool fresh;
+    float *dx = node_grad_write(r, n, 0, &fresh); /* some output has a gradient, or this would not run */
     size_t most = 0;
     for (unsigned i = 0; i < n->n_out; i++)
         most = n->cols[i] > most ? n->cols[i] : most;
@@ -51,7 +52,8 @@ static void linear_backward(struct run *r, struct node *n)
         if (!dy)
             continue;
         if (dx)
-            qmat_mul_t(r->o.pool, &n->w[i]->q, dx, x->cols, dy, n->cols[i], x->rows, true, r->o.bf16, scratch);
+            qmat_mul_t(r->o.pool, &n->w[i]->q, dx, x->cols, dy, n->cols[i], x->rows, !fresh, r->o.bf16, scratch);
+        fresh = false;
         float *dw = node_weight_grad(r, n, i), *db = node_weight_grad(r, n, BIAS + i);
         if (dw)
             qmat_add_outer(r->o.pool, dw, n->cols[i], x->cols, dy, n->cols[i], x->v, x->cols, x->rows, r->o.bf16, scratch);

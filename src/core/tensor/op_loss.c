@@ -1,7 +1,9 @@
 /* op_loss.c: softmax, unit length, and log-probabilities of targets with the vocabulary product fused in.
  *
- * op_logprob never keeps the [n, V] logits: rows go in chunks, log p = z_t − log Σ exp z; backward makes the chunk again,
- * dz = dy (onehot − softmax), then dx = dz W and dW = dzᵀ x. With a cap, z = cap·tanh(x Wᵀ / cap). */
+ * op_logprob never keeps the [n, V] logits. The vocabulary goes by in slabs of some MB of logits for all rows; each row keeps
+ * its highest logit and the sum of exponentials so far, in blocks of 512 so that the order of the sum is always the same, and
+ * log p = z_t − top − log sum. Backward makes the slabs again, dz = dy (onehot − exp(z − top)/sum), dx += dz W and dW += dzᵀ x,
+ * so a weight is dequantized once a pass (Wijmans et al. 2024, arXiv:2411.09009). With a cap, z = cap·tanh(x Wᵀ / cap). */
 #include <math.h>
 #include <string.h>
 #include "core/tensor/run.h"
@@ -52,7 +54,7 @@ static void unit_backward(struct run *r, struct node *n)
 
 /* ---- log-probability ---- */
 
-enum { LOGPROB_ROWS = 32 };
+enum { LOGPROB_ROWS = 2048, LOGPROB_BLOCK = 512, LOGPROB_SLAB = 8 << 20 }; /* rows and bytes of a slab of logits */
 
 /* NULL targets: those of the run's wanted rows. */
 static int32_t target_of(const struct run *r, const struct node *n, size_t i)
@@ -95,84 +97,132 @@ static float log_softmax_at(const struct kernel *k, const float *z, size_t v, in
     return (float)((double)(z[target] - top) - log(sum));
 }
 
-struct chunk {
+struct slab {
     struct run *r;
     struct node *n;
-    float *z;    /* [rows, V] capped logits; in backward they become dz */
-    size_t from;
+    float *z;              /* [rows, wide] logits; in backward they become dz */
+    size_t from, rows;     /* of x */
+    size_t first, wide;    /* of the vocabulary */
+    float *top;            /* [x.rows] */
+    double *sum;           /* [x.rows] */
     bool back;
 };
 
-static void chunk_row(void *ctx, size_t i, unsigned worker)
+static void slab_sum(struct slab *s, size_t row, const float *z)
 {
-    struct chunk *c = ctx;
-    const struct kernel *k = c->r->k;
-    size_t v = c->n->w[0]->q.rows, row = c->from + i;
-    float *z = c->z + i * v, cap = c->n->args.logprob.softcap;
-    int32_t target = target_of(c->r, c->n, row);
+    const struct kernel *k = s->r->k;
+    float e[LOGPROB_BLOCK];
+    for (size_t j = 0; j < s->wide; j += LOGPROB_BLOCK) {
+        size_t m = s->wide - j < LOGPROB_BLOCK ? s->wide - j : LOGPROB_BLOCK;
+        float top = k->max(z + j, m), was = s->top[row];
+        top = top > was || top != top ? top : was;
+        k->exp_from(e, z + j, top, m);
+        s->sum[row] = s->sum[row] * exp((double)(was - top)) + (double)k->sum(e, m);
+        s->top[row] = top;
+    }
+}
+
+/* dz = dy (onehot − p), and through the cap, whose slope is 1 − (z/cap)². */
+static void slab_slope(struct slab *s, size_t row, float *z, float cap)
+{
+    const struct kernel *k = s->r->k;
+    float dy = s->n->out[0]->g[row], scale = (float)((double)-dy / s->sum[row]), slope[LOGPROB_BLOCK];
+    size_t target = (size_t)target_of(s->r, s->n, row);
+    for (size_t j = 0; j < s->wide; j += LOGPROB_BLOCK) {
+        size_t m = s->wide - j < LOGPROB_BLOCK ? s->wide - j : LOGPROB_BLOCK;
+        for (size_t l = 0; cap > 0 && l < m; l++)
+            slope[l] = 1 - (z[j + l] / cap) * (z[j + l] / cap);
+        k->exp_from(z + j, z + j, s->top[row], m);
+        k->scale(z + j, z + j, scale, m);
+        if (target >= s->first + j && target < s->first + j + m)
+            z[target - s->first] += dy;
+        if (cap > 0)
+            k->mul(z + j, z + j, slope, m);
+    }
+}
+
+static void slab_row(void *ctx, size_t i, unsigned worker)
+{
+    struct slab *s = ctx;
+    size_t row = s->from + i;
+    float *z = s->z + i * s->wide, cap = s->n->args.logprob.softcap;
+    int32_t target = target_of(s->r, s->n, row);
     if (target < 0) {
-        if (c->back)
-            memset(z, 0, v * sizeof *z);
-        else
-            c->n->out[0]->v[row] = 0;
+        if (s->back)
+            memset(z, 0, s->wide * sizeof *z);
         return;
     }
     if (cap > 0)
-        k->softcap(z, z, cap, v);
-    if (!c->back) {
-        c->n->out[0]->v[row] = log_softmax_at(k, z, v, target);
+        s->r->k->softcap(z, z, cap, s->wide);
+    if (s->back) {
+        slab_slope(s, row, z, cap);
         return;
     }
-    float dy = c->n->out[0]->g[row];
-    if (cap > 0) {
-        float *p = c->z + (LOGPROB_ROWS + i) * v; /* second half of the buffer: the softmax */
-        k->softmax(p, z, v);
-        for (size_t j = 0; j < v; j++)
-            z[j] = dy * (((size_t)target == j) - p[j]) * (1 - (z[j] / cap) * (z[j] / cap));
-        return;
-    }
-    k->softmax(z, z, v);
-    k->scale(z, z, -dy, v);
-    z[target] += dy;
+    slab_sum(s, row, z);
+    if ((size_t)target >= s->first && (size_t)target < s->first + s->wide)
+        s->n->out[0]->v[row] = z[(size_t)target - s->first];
 }
 
-static void chunks_run(struct run *r, struct node *n, bool back, float *dx, float *dw)
+/* Logits, or their gradients, of rows [from, from + rows) and of all the vocabulary. */
+static void slabs_run(struct slab *s, size_t most, void *scratch, void *turned, float *dx, float *dw)
+{
+    struct run *r = s->r;
+    const struct mat *x = s->n->in[0];
+    const struct qmat *w = &s->n->w[0]->q;
+    const float *xs = x->v + s->from * x->cols;
+    for (s->first = 0; s->first < w->rows; s->first += most) {
+        s->wide = w->rows - s->first < most ? w->rows - s->first : most;
+        const struct qmat part = qmat_slice(w, s->first, s->wide);
+        const struct qmat_job job = {&part, s->z, s->wide, NULL, r->o.bf16};
+        qmat_mul(r->o.pool, &job, 1, xs, x->cols, s->rows, scratch);
+        run_tiles(r, s->rows, (double)s->rows * (double)s->wide * 8, slab_row, s);
+        if (dx)
+            qmat_mul_t(r->o.pool, &part, dx + s->from * x->cols, x->cols, s->z, s->wide, s->rows, true, r->o.bf16, turned);
+        if (dw)
+            qmat_add_outer(r->o.pool, dw + s->first * x->cols, s->wide, x->cols, s->z, s->wide, xs, x->cols, s->rows, r->o.bf16, turned);
+    }
+}
+
+static void logprob_run(struct run *r, struct node *n, bool back, float *dx, float *dw)
 {
     const struct mat *x = n->in[0];
-    size_t v = n->w[0]->q.rows, rows = x->rows < LOGPROB_ROWS ? x->rows : LOGPROB_ROWS;
-    bool capped = back && n->args.logprob.softcap > 0;
+    size_t rows = x->rows < LOGPROB_ROWS ? x->rows : LOGPROB_ROWS, v = n->w[0]->q.rows;
+    size_t wide = LOGPROB_SLAB / sizeof(float) / (rows ? rows : 1) / LOGPROB_BLOCK * LOGPROB_BLOCK, most = wide < v ? wide : v;
+    struct slab s = {.r = r, .n = n, .back = back, .sum = n->keep, .top = (float *)((double *)n->keep + x->rows)};
     struct arena_mark mark = arena_mark(&r->arena);
-    struct chunk c = {.r = r, .n = n, .back = back};
-    c.z = run_scratch(r, capped ? 2 * LOGPROB_ROWS : rows, v * sizeof *c.z);
-    struct qmat_job job = {&n->w[0]->q, c.z, v, NULL, r->o.bf16};
-    void *scratch = c.z ? arena_alloc(&r->arena, qmat_scratch(&job, 1, rows)) : NULL;
-    void *turned = scratch && back ? arena_alloc(&r->arena, qmat_back_scratch(v, x->cols, rows, r->o.bf16)) : NULL;
-    if (!scratch || (back && !turned)) {
-        run_fail(r, SOOTH_ERR_NOMEM, "out of memory for the logits of %zu rows", rows);
-        return;
-    }
-    for (c.from = 0; c.from < x->rows; c.from += rows) {
-        size_t m = x->rows - c.from < rows ? x->rows - c.from : rows;
-        const float *xc = x->v + c.from * x->cols;
-        qmat_mul(r->o.pool, &job, 1, xc, x->cols, m, scratch);
-        run_tiles(r, m, (double)m * (double)v * 8, chunk_row, &c);
-        if (dx)
-            qmat_mul_t(r->o.pool, &n->w[0]->q, dx + c.from * x->cols, x->cols, c.z, v, m, true, r->o.bf16, turned);
-        if (dw)
-            qmat_add_outer(r->o.pool, dw, v, x->cols, c.z, v, xc, x->cols, m, r->o.bf16, turned);
+    s.z = run_scratch(r, rows, most * sizeof *s.z);
+    const struct qmat part = qmat_slice(&n->w[0]->q, 0, most);
+    const struct qmat_job job = {&part, s.z, most, NULL, r->o.bf16};
+    void *scratch = run_scratch(r, qmat_scratch(&job, 1, rows), 1);
+    void *turned = back ? run_scratch(r, qmat_back_scratch(most, x->cols, rows, r->o.bf16), 1) : NULL;
+    for (s.from = 0; !r->failed && s.from < x->rows; s.from += rows) {
+        s.rows = x->rows - s.from < rows ? x->rows - s.from : rows;
+        slabs_run(&s, most, scratch, turned, dx, dw);
     }
     arena_reset(&r->arena, mark);
 }
 
 static void logprob_forward(struct run *r, struct node *n)
 {
-    chunks_run(r, n, false, NULL, NULL);
+    size_t rows = n->rows[0];
+    float *y = n->out[0]->v;
+    double *sum = run_scratch(r, rows, sizeof *sum + sizeof(float));
+    if (!(n->keep = sum))
+        return;
+    float *top = (float *)(sum + rows);
+    for (size_t i = 0; i < rows; i++) {
+        sum[i] = 0;
+        top[i] = -INFINITY;
+    }
+    logprob_run(r, n, false, NULL, NULL);
+    for (size_t i = 0; i < rows; i++)
+        y[i] = target_of(r, n, i) < 0 ? 0 : (float)((double)(y[i] - top[i]) - log(sum[i]));
 }
 
 static void logprob_backward(struct run *r, struct node *n)
 {
     float *dx = node_grad(r, n, 0), *dw = node_weight_grad(r, n, 0);
-    chunks_run(r, n, true, dx, dw);
+    logprob_run(r, n, true, dx, dw);
 }
 
 /* ---- the same of logits that are in memory: dz = dy (onehot − softmax) ---- */

@@ -29,7 +29,7 @@ struct norm_job {
     bool layer;
 };
 
-enum { NORM_ROWS = 8 }; /* rows a tile */
+enum { NORM_ROWS = 8, NORM_COLUMNS = 64 }; /* of a tile */
 
 static void norm_tile(void *ctx, size_t tile, unsigned worker)
 {
@@ -72,41 +72,58 @@ static void layernorm_forward(struct run *r, struct node *n)
     norm_run(r, n, true);
 }
 
-/* One group of k numbers. mean is 0 and q's mean is not taken out for RMSNorm. */
-static void norm_back_row(const float *x, const float *g, const float *dy, float *dx, float *dg, float *db, size_t k, float eps, bool layer)
+struct back_job {
+    struct run *r;
+    struct node *n;
+    float *dx, *dg, *db;
+    float *stat; /* [groups of all rows][2]: mean, inverse deviation */
+    size_t k, groups;
+    bool layer, fresh;
+};
+
+static void back_rows(void *ctx, size_t tile, unsigned worker)
 {
-    double sum = 0, squares = 0, mq = 0, mqx = 0;
-    for (size_t i = 0; i < k; i++)
-        sum += (double)x[i];
-    double mean = layer ? sum / (double)k : 0;
-    for (size_t i = 0; i < k; i++)
-        squares += ((double)x[i] - mean) * ((double)x[i] - mean);
-    double inv = 1 / sqrt(squares / (double)k + (double)eps);
-    for (size_t i = 0; i < k; i++) {
-        double q = (double)g[i] * (double)dy[i], xh = ((double)x[i] - mean) * inv;
-        mq += q;
-        mqx += q * xh;
-    }
-    mq = layer ? mq / (double)k : 0;
-    mqx /= (double)k;
-    for (size_t i = 0; i < k; i++) {
-        double q = (double)g[i] * (double)dy[i], xh = ((double)x[i] - mean) * inv;
-        if (dx)
-            dx[i] += (float)((q - mq - xh * mqx) * inv);
-        if (dg)
-            dg[i] += (float)((double)dy[i] * xh);
-        if (db)
-            db[i] += dy[i];
+    const struct back_job *j = ctx;
+    const struct mat *x = j->n->in[0];
+    size_t k = j->k, step = NORM_ROWS * (x->cols / k), from = tile * step, to = from + step < j->groups ? from + step : j->groups;
+    for (size_t i = from; i < to; i++)
+        j->r->k->norm_back(j->dx ? j->dx + i * k : NULL, j->n->out[0]->g + i * k, x->v + i * k, weight_vec(j->n->w[0]), k, j->n->args.norm.eps,
+                           j->layer, !j->fresh, j->stat + 2 * i);
+}
+
+/* Some columns of the weights' gradients, over all rows in order. */
+static void back_columns(void *ctx, size_t tile, unsigned worker)
+{
+    const struct back_job *j = ctx;
+    size_t k = j->k, from = tile * NORM_COLUMNS, count = k - from < NORM_COLUMNS ? k - from : NORM_COLUMNS;
+    float h[NORM_COLUMNS];
+    for (size_t i = 0; i < j->groups; i++) {
+        const float *x = j->n->in[0]->v + i * k + from, *dy = j->n->out[0]->g + i * k + from, *stat = j->stat + 2 * i;
+        for (size_t c = 0; j->dg && c < count; c++)
+            h[c] = (x[c] - stat[0]) * stat[1];
+        if (j->dg)
+            j->r->k->mul_add(j->dg + from, dy, h, count);
+        if (j->db)
+            j->r->k->add(j->db + from, j->db + from, dy, count);
     }
 }
 
 static void norm_back(struct run *r, struct node *n, bool layer)
 {
     const struct mat *x = n->in[0];
-    size_t k = n->w[0]->q.cols;
-    float *dx = node_grad(r, n, 0), *dg = node_weight_grad(r, n, 0), *db = node_weight_grad(r, n, 1);
-    for (size_t i = 0; i < x->rows * (x->cols / k); i++)
-        norm_back_row(x->v + i * k, weight_vec(n->w[0]), n->out[0]->g + i * k, dx ? dx + i * k : NULL, dg, db, k, n->args.norm.eps, layer);
+    struct back_job j = {.r = r, .n = n, .k = n->w[0]->q.cols, .layer = layer};
+    double work = (double)(x->rows * x->cols);
+    j.groups = x->rows * (x->cols / j.k);
+    j.dx = node_grad_write(r, n, 0, &j.fresh);
+    j.dg = node_weight_grad(r, n, 0);
+    j.db = node_weight_grad(r, n, 1);
+    struct arena_mark mark = arena_mark(&r->arena);
+    j.stat = run_scratch(r, j.groups, 2 * sizeof *j.stat);
+    if (j.stat)
+        run_tiles(r, (x->rows + NORM_ROWS - 1) / NORM_ROWS, 4 * work, back_rows, &j);
+    if (j.stat && (j.dg || j.db))
+        run_tiles(r, (j.k + NORM_COLUMNS - 1) / NORM_COLUMNS, 2 * work, back_columns, &j);
+    arena_reset(&r->arena, mark);
 }
 
 static void rmsnorm_backward(struct run *r, struct node *n)

@@ -1,206 +1,93 @@
-/* op_simple.c: element by element: activations, gates, sums, products. Each row of the table is three short functions. */
+/* op_simple.c: element by element: sums, products, rows, dropout. Each row of the table is three short functions. */
 #include <math.h>
 #include <string.h>
-#include "core/tensor/run.h"
+#include "core/tensor/flat.h"
 
-static size_t count_of(const struct mat *m)
+/* ---- two matrices, one number, one row ---- */
+
+static void add_part(const struct flat *f, size_t from, size_t count)
 {
-    return m->rows * m->cols;
+    f->r->k->add(f->n->out[0]->v + from, f->n->in[0]->v + from, f->n->in[1]->v + from, count);
 }
 
-/* Work on [from, to) of the flat arrays, in tiles. */
-struct flat_job {
-    struct run *r;
-    struct node *n;
-    void (*part)(struct run *r, struct node *n, size_t from, size_t count);
-    size_t count;
-};
-
-enum { FLAT_TILE = 8192 };
-
-static void flat_tile(void *ctx, size_t tile, unsigned worker)
+static void add_forward(struct run *r, struct node *n)
 {
-    struct flat_job *j = ctx;
-    size_t from = tile * FLAT_TILE, count = j->count - from < FLAT_TILE ? j->count - from : FLAT_TILE;
-    j->part(j->r, j->n, from, count);
+    flat_run(&(struct flat){.r = r, .n = n, .part = add_part}, 1);
 }
 
-static void flat_run(struct run *r, struct node *n, double cost, void (*part)(struct run *, struct node *, size_t, size_t))
+static void add_back_part(const struct flat *f, size_t from, size_t count)
 {
-    struct flat_job j = {r, n, part, count_of(n->out[0])};
-    run_tiles(r, (j.count + FLAT_TILE - 1) / FLAT_TILE, cost * (double)j.count, flat_tile, &j);
+    const float *g = f->n->out[0]->g + from;
+    if (f->fresh[0])
+        memcpy(f->grad[0] + from, g, count * sizeof *g);
+    else
+        f->r->k->add(f->grad[0] + from, f->grad[0] + from, g, count);
 }
 
-/* ---- activations ---- */
-
-static const char *const act_names[ACT_COUNT] = {"silu", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid"};
-
-const char *op_act_name(enum op_act a)
+/* Nobody reads the sum's gradient after this: the first input without one takes it over. */
+static void add_backward(struct run *r, struct node *n)
 {
-    return a < ACT_COUNT ? act_names[a] : NULL;
-}
-
-static void act_apply(const struct kernel *k, enum op_act act, float *y, const float *x, size_t n)
-{
-    switch (act) {
-    case ACT_SILU:
-        k->silu(y, x, n);
-        return;
-    case ACT_GELU:
-        k->gelu(y, x, n);
-        return;
-    case ACT_GELU_TANH:
-        k->gelu_tanh(y, x, n);
-        return;
-    case ACT_TANH:
-        k->tanh(y, x, n);
-        return;
-    case ACT_RELU:
-        for (size_t i = 0; i < n; i++)
-            y[i] = x[i] > 0 ? x[i] : 0;
-        return;
-    default: /* σ(x) = (1 + tanh(x/2)) / 2 */
-        k->scale(y, x, 0.5f, n);
-        k->tanh(y, y, n);
-        for (size_t i = 0; i < n; i++)
-            y[i] = 0.5f + 0.5f * y[i];
-    }
-}
-
-static double act_slope(enum op_act act, double x)
-{
-    double s, t, u;
-    switch (act) {
-    case ACT_SILU:
-        s = 1 / (1 + exp(-x));
-        return s * (1 + x * (1 - s));
-    case ACT_GELU:
-        return 0.5 * (1 + erf(x * M_SQRT1_2)) + x * exp(-0.5 * x * x) * 0.3989422804014327;
-    case ACT_GELU_TANH:
-        u = 0.7978845608028654 * (x + 0.044715 * x * x * x);
-        t = tanh(u);
-        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.7978845608028654 * (1 + 3 * 0.044715 * x * x);
-    case ACT_TANH:
-        t = tanh(x);
-        return 1 - t * t;
-    case ACT_RELU:
-        return x > 0;
-    default:
-        s = 1 / (1 + exp(-x));
-        return s * (1 - s);
-    }
-}
-
-static void act_part(struct run *r, struct node *n, size_t from, size_t count)
-{
-    act_apply(r->k, n->args.act.act, n->out[0]->v + from, n->in[0]->v + from, count);
-}
-
-static void act_forward(struct run *r, struct node *n)
-{
-    flat_run(r, n, 8, act_part);
-}
-
-static void act_backward(struct run *r, struct node *n)
-{
-    float *dx = node_grad(r, n, 0);
-    for (size_t i = 0; dx && i < count_of(n->in[0]); i++)
-        dx[i] += n->out[0]->g[i] * (float)act_slope(n->args.act.act, (double)n->in[0]->v[i]);
-}
-
-/* act(gate)·up */
-static void glu_part(struct run *r, struct node *n, size_t from, size_t count)
-{
-    const float *gate = n->in[0]->v + from, *up = n->in[1]->v + from;
-    float *y = n->out[0]->v + from;
-    if (n->args.act.act == ACT_SILU) {
-        r->k->silu_mul(y, gate, up, count);
-    } else if (n->args.act.act == ACT_GELU_TANH) {
-        r->k->gelu_tanh_mul(y, gate, up, count);
-    } else {
-        act_apply(r->k, n->args.act.act, y, gate, count);
-        r->k->mul(y, y, up, count);
-    }
-}
-
-static void glu_forward(struct run *r, struct node *n)
-{
-    flat_run(r, n, 8, glu_part);
-}
-
-static void glu_backward(struct run *r, struct node *n)
-{
-    float *dg = node_grad(r, n, 0), *du = node_grad(r, n, 1), a[64];
-    const float *g = n->out[0]->g, *gate = n->in[0]->v, *up = n->in[1]->v;
-    for (size_t i = 0; i < count_of(n->in[0]); i += 64) {
-        size_t m = count_of(n->in[0]) - i < 64 ? count_of(n->in[0]) - i : 64;
-        act_apply(r->k, n->args.act.act, a, gate + i, m);
-        for (size_t j = 0; j < m; j++) {
-            if (du)
-                du[i + j] += g[i + j] * a[j];
-            if (dg)
-                dg[i + j] += g[i + j] * up[i + j] * (float)act_slope(n->args.act.act, (double)gate[i + j]);
+    bool given = false;
+    for (unsigned i = 0; i < 2; i++) {
+        struct flat f = {.r = r, .n = n, .part = add_back_part};
+        if (n->in[i]->needs && !n->in[i]->g && !given) {
+            n->in[i]->g = n->out[0]->g;
+            given = true;
+        } else if ((f.grad[0] = node_grad_write(r, n, i, &f.fresh[0]))) {
+            flat_run(&f, 1);
         }
     }
 }
 
-const struct op op_row_act = {"act", "an activation function", shape_same, act_forward, act_backward};
-const struct op op_row_glu = {"glu", "a gated activation, act(gate) times up", shape_same, glu_forward, glu_backward};
-
-struct mat *op_act(struct run *r, enum op_act act, struct mat *x)
+static void mul_part(const struct flat *f, size_t from, size_t count)
 {
-    struct node n = {.op = &op_row_act, .in = {x}, .n_in = 1};
-    n.args.act.act = act;
-    return op_call(r, &n);
-}
-
-struct mat *op_glu(struct run *r, enum op_act act, struct mat *gate, struct mat *up)
-{
-    struct node n = {.op = &op_row_glu, .in = {gate, up}, .n_in = 2};
-    n.args.act.act = act;
-    return op_call(r, &n);
-}
-
-/* ---- two matrices, one number, one row ---- */
-
-static void add_forward(struct run *r, struct node *n)
-{
-    r->k->add(n->out[0]->v, n->in[0]->v, n->in[1]->v, count_of(n->in[0]));
-}
-
-static void add_backward(struct run *r, struct node *n)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        float *d = node_grad(r, n, i);
-        if (d)
-            r->k->add(d, d, n->out[0]->g, count_of(n->in[0]));
-    }
+    f->r->k->mul(f->n->out[0]->v + from, f->n->in[0]->v + from, f->n->in[1]->v + from, count);
 }
 
 static void mul_forward(struct run *r, struct node *n)
 {
-    r->k->mul(n->out[0]->v, n->in[0]->v, n->in[1]->v, count_of(n->in[0]));
+    flat_run(&(struct flat){.r = r, .n = n, .part = mul_part}, 1);
+}
+
+static void mul_back_part(const struct flat *f, size_t from, size_t count)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (f->grad[i])
+            flat_product(f, i, f->n->out[0]->g + from, f->n->in[1 - i]->v + from, from, count);
 }
 
 static void mul_backward(struct run *r, struct node *n)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        float *d = node_grad(r, n, i);
-        for (size_t j = 0; d && j < count_of(n->in[0]); j++)
-            d[j] += n->out[0]->g[j] * n->in[1 - i]->v[j];
-    }
+    struct flat f = {.r = r, .n = n, .part = mul_back_part};
+    flat_grads(&f);
+    flat_run(&f, 2);
+}
+
+static void scale_part(const struct flat *f, size_t from, size_t count)
+{
+    f->r->k->scale(f->n->out[0]->v + from, f->n->in[0]->v + from, f->n->args.number.value, count);
 }
 
 static void scale_forward(struct run *r, struct node *n)
 {
-    r->k->scale(n->out[0]->v, n->in[0]->v, n->args.number.value, count_of(n->in[0]));
+    flat_run(&(struct flat){.r = r, .n = n, .part = scale_part}, 1);
+}
+
+static void scale_back_part(const struct flat *f, size_t from, size_t count)
+{
+    const float *g = f->n->out[0]->g + from;
+    if (f->fresh[0])
+        f->r->k->scale(f->grad[0] + from, g, f->n->args.number.value, count);
+    else
+        f->r->k->axpy(f->grad[0] + from, f->n->args.number.value, g, count);
 }
 
 static void scale_backward(struct run *r, struct node *n)
 {
-    float *d = node_grad(r, n, 0);
-    if (d)
-        r->k->axpy(d, n->args.number.value, n->out[0]->g, count_of(n->in[0]));
+    struct flat f = {.r = r, .n = n, .part = scale_back_part};
+    flat_grads(&f);
+    if (f.grad[0])
+        flat_run(&f, 1);
 }
 
 static bool row_shape(struct run *r, struct node *n)
@@ -219,7 +106,7 @@ static void add_row_backward(struct run *r, struct node *n)
     float *dx = node_grad(r, n, 0), *dw = node_weight_grad(r, n, 0);
     size_t d = n->in[0]->cols;
     if (dx)
-        r->k->add(dx, dx, n->out[0]->g, count_of(n->in[0]));
+        r->k->add(dx, dx, n->out[0]->g, mat_count(n->in[0]));
     for (size_t i = 0; dw && i < n->in[0]->rows; i++)
         r->k->add(dw, dw, n->out[0]->g + i * d, d);
 }
@@ -285,8 +172,9 @@ static bool dropped(const struct node *n, size_t i)
     return (double)(z >> 11) * 0x1p-53 < (double)n->args.dropout.share;
 }
 
-static void dropout_part(struct run *r, struct node *n, size_t from, size_t count)
+static void dropout_part(const struct flat *f, size_t from, size_t count)
 {
+    const struct node *n = f->n;
     float keep = 1 / (1 - n->args.dropout.share);
     for (size_t i = from; i < from + count; i++)
         n->out[0]->v[i] = dropped(n, i) ? 0 : keep * n->in[0]->v[i];
@@ -294,25 +182,25 @@ static void dropout_part(struct run *r, struct node *n, size_t from, size_t coun
 
 static void dropout_forward(struct run *r, struct node *n)
 {
-    flat_run(r, n, 4, dropout_part);
+    flat_run(&(struct flat){.r = r, .n = n, .part = dropout_part}, 4);
 }
 
 static void dropout_backward(struct run *r, struct node *n)
 {
     float *dx = node_grad(r, n, 0), keep = 1 / (1 - n->args.dropout.share);
-    for (size_t i = 0; dx && i < count_of(n->in[0]); i++)
+    for (size_t i = 0; dx && i < mat_count(n->in[0]); i++)
         dx[i] += dropped(n, i) ? 0 : keep * n->out[0]->g[i];
 }
 
 static void softcap_forward(struct run *r, struct node *n)
 {
-    r->k->softcap(n->out[0]->v, n->in[0]->v, n->args.number.value, count_of(n->in[0]));
+    r->k->softcap(n->out[0]->v, n->in[0]->v, n->args.number.value, mat_count(n->in[0]));
 }
 
 static void softcap_backward(struct run *r, struct node *n)
 {
     float *d = node_grad(r, n, 0), cap = n->args.number.value;
-    for (size_t i = 0; d && i < count_of(n->in[0]); i++) {
+    for (size_t i = 0; d && i < mat_count(n->in[0]); i++) {
         float t = n->out[0]->v[i] / cap;
         d[i] += n->out[0]->g[i] * (1 - t * t);
     }
@@ -320,7 +208,7 @@ static void softcap_backward(struct run *r, struct node *n)
 
 static void logsigmoid_forward(struct run *r, struct node *n)
 {
-    for (size_t i = 0; i < count_of(n->in[0]); i++) {
+    for (size_t i = 0; i < mat_count(n->in[0]); i++) {
         double x = (double)n->in[0]->v[i];
         n->out[0]->v[i] = (float)(x < 0 ? x - log1p(exp(x)) : -log1p(exp(-x)));
     }
@@ -329,7 +217,7 @@ static void logsigmoid_forward(struct run *r, struct node *n)
 static void logsigmoid_backward(struct run *r, struct node *n)
 {
     float *d = node_grad(r, n, 0);
-    for (size_t i = 0; d && i < count_of(n->in[0]); i++)
+    for (size_t i = 0; d && i < mat_count(n->in[0]); i++)
         d[i] += n->out[0]->g[i] * (float)(1 / (1 + exp((double)n->in[0]->v[i])));
 }
 

@@ -140,11 +140,56 @@ static void unwritten_keys_are_not_seen(void **state)
     cache_free(&c);
 }
 
+/* Gradients against differences of the formula's own sums (the op tests do that); here: the same bits on every level, and none
+ * that depends on what lies beyond the last key. */
+static void gradients_are_alike_on_every_level(void **state)
+{
+    enum { D = 64, CUT = 170, N = 100 };
+    static float v_panels[(KEYS + 15) / 16 * 16 * D], want[3][KEYS * D], got[3][KEYS * D], out[N * D], stat[N * 2], dy[N * D], q[N * D];
+    struct cache c = cache_make(D, D, KV_F32);
+    struct rng r;
+    rng_seed(&r, 1);
+    for (size_t i = 0; i < N * D; i++) {
+        dy[i] = rng_normal(&r);
+        q[i] = rng_normal(&r);
+    }
+    memset(v_panels, 0xFF, sizeof v_panels);
+    for (size_t i = 0; i < CUT; i++)
+        kv_store_key(KV_F32, v_panels, i, c.value + i * D, D);
+    for (size_t l = 0; kernel_at(l); l++) {
+        struct attend_query qs[N];
+        memset(got, 0, sizeof got);
+        for (size_t i = 0; i < N; i++)
+            qs[i] = (struct attend_query){ .q = q + i * D, .out = out + i * D, .lo = i % 5 ? 0 : (uint32_t)i, .hi = (uint32_t)(i + 71),
+                                           .stat = stat + 2 * i, .grad_out = dy + i * D, .grad_q = got[0] + i * D };
+        kernel_at(l)->attend(&(struct attend){ qs, N, c.k, c.v, D, KV_F32, D, D, 0.125f, 9 });
+        kernel_at(l)->attend_back(&(struct attend_back){ qs, N, c.k, v_panels, c.key, got[1], got[2], D, D, 0.125f, 9 });
+        if (l == 0)
+            memcpy(want, got, sizeof want);
+        else if (memcmp(want, got, sizeof want))
+            fail_msg("%s differs", kernel_at(l)->name);
+    }
+    for (size_t i = 0; i < 3 * KEYS * D; i++)
+        assert_true(isfinite(want[i / (KEYS * D)][i % (KEYS * D)]));
+    for (size_t i = 0; i < N; i++) /* Σ_j p_j = 1: moving all values by one vector moves the output by it */
+        assert_true(stat[2 * i + 1] > 0);
+    for (size_t j = 0; j < D; j++) {
+        double dv = 0, all = 0;
+        for (size_t i = 0; i < KEYS; i++)
+            dv += want[2][i * D + j];
+        for (size_t i = 0; i < N; i++)
+            all += dy[i * D + j];
+        assert_true(fabs(dv - all) < 1e-4 * (1 + fabs(all)));
+    }
+    cache_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_the_formula),
         cmocka_unit_test(company_and_level_change_nothing),
+        cmocka_unit_test(gradients_are_alike_on_every_level),
         cmocka_unit_test(unwritten_keys_are_not_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 enum { N = 700 };
 static const size_t sizes[] = { 0, 1, 2, 15, 16, 17, 31, 48, 63, 64, 65, 127, 128, 200, 384, 576, 640, 699 };
 static float a[N], b[N], w[N], want[N], got[N];
+static float stat[2];
 static int8_t ia[8 * N], ib[8 * N];
 
 static void fill(uint64_t seed)
@@ -66,6 +67,14 @@ static int map(const struct kernel *k, int which, size_t n, float *y)
     case 18: k->f32_to_f16((uint16_t *)y, a, n); return 1;
     case 19: k->f32_to_bf16((uint16_t *)y, a, n); return 1;
     case 20: k->f16_to_f32(y, (const uint16_t *)ia, n); return 1;
+    case 22: k->exp_from(y, a, 2.5f, n); return 1;
+    case 23: k->mul_add(y, a, b, n); return 1;
+    case 24: k->silu_slope(y, a, n); return 1;
+    case 25: k->gelu_slope(y, a, n); return 1;
+    case 26: k->gelu_tanh_slope(y, a, n); return 1;
+    case 27: case 28: case 29: case 30: /* over y itself, which holds the sum so far */
+        k->norm_back(y, a, b, w, n, 1e-5f, which & 1, which > 28, stat);
+        return 1;
     case 21: k->bf16_to_f32(y, (const uint16_t *)ia, n); return 1;
     }
     return 0;
@@ -108,7 +117,7 @@ static void levels_agree_on_hard_numbers(void **state)
             b[i] = 1.5f;
         }
         for (size_t l = 1; kernel_at(l); l++)
-            for (int f = 0; f <= 19 && map(kernel_at(0), f, N, want); f++) {
+            for (int f = 0; f <= 26 && map(kernel_at(0), f, N, want); f++) {
                 if (f == 16 || f == 17 || (f >= 12 && f <= 15)) /* NaN of a sum has no one pattern */
                     continue;
                 map(kernel_at(l), f, N, got);
@@ -168,6 +177,16 @@ static void functions_are_accurate(void **state)
         most_gelu = fmax(most_gelu, fabs(y[2] - 0.5 * x * (1 + erf(x * 0.7071067811865476))));
         most_silu = fmax(most_silu, fabs(y[3] - x / (1 + exp(-(double)x))));
         most_gt = fmax(most_gt, fabs(y[4] - 0.5 * x * (1 + tanh(u))));
+    }
+    for (float x = -30; x < 30; x += 0.00371f) {
+        float y[3];
+        k->silu_slope(y, &x, 1);
+        k->gelu_slope(y + 1, &x, 1);
+        k->gelu_tanh_slope(y + 2, &x, 1);
+        const double s = 1 / (1 + exp(-(double)x)), t = tanh(0.7978845608028654 * (x + 0.044715 * (double)x * x * x));
+        assert_true(fabs(y[0] - s * (1 + x * (1 - s))) < 1e-6);
+        assert_true(fabs(y[1] - (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(-0.5 * x * x) * 0.3989422804014327)) < 1e-6);
+        assert_true(fabs(y[2] - (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.7978845608028654 * (1 + 0.134145 * (double)x * x))) < 2e-6);
     }
     assert_true(most_exp < 2 * 0x1p-23);
     assert_true(most_tanh < 4 * 0x1p-23);
