@@ -155,6 +155,8 @@ static enum sooth_status gguf_tokenizer(const struct tensor_file *f, struct conv
     if (status == SOOTH_OK &&
         (!plan_bool(p, "tokenizer.ggml.add_bos_token", token_adds_bos(t)) ||
          !plan_bool(p, "tokenizer.ggml.add_eos_token", token_adds_eos(t)) ||
+         (strcmp(token_kind(t), "spm") == 0 &&
+          !plan_bool(p, "tokenizer.ggml.add_space_prefix", token_adds_space(t))) ||
          (pre && pre[0] && !plan_string(p, "tokenizer.ggml.pre", pre, strlen(pre))) ||
          (template && !plan_string(p, "tokenizer.chat_template", template, strlen(template)))))
         status = err_nomem(err);

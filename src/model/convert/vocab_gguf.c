@@ -3,8 +3,7 @@
  *     model WordPiece   tokenizer.ggml.model "bert"   "##x" is stored as "x", a word's start as
  * U+2581 "x" model Unigram                          "t5"     scores; the normalizer's character map
  * as bytes model BPE, bytes                       "gpt2"   merges; the name of the splitting rules
- * in .pre model BPE, with byte fallback          "llama"  scores: minus the rank, which is how
- * these were numbered
+ * in .pre model BPE, with byte fallback          "llama"  scores: minus the place of the merge that makes a piece
  *
  * Token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. A token that no
  * entry names is unused. The name of the splitting rules and the start/end rule come from the
@@ -14,6 +13,7 @@
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
+#include "core/base/map.h"
 #include "model/convert/convert.h"
 
 enum { VOCAB_MAX = 1 << 21, VOCAB_JSON = 256 << 20 };
@@ -105,8 +105,6 @@ static enum sooth_status vocab_words(struct vocab *v, const char *type)
             ok = pieces ? vocab_set_piece(v, j->number, j->key, j->key_len)
                         : vocab_set(v, j->number, j->key, j->key_len,
                                     vocab_is_byte(j) ? KIND_BYTE : KIND_NORMAL);
-            if (v->scores && j->number >= 0 && j->number < (double)v->count)
-                v->scores[(size_t)j->number] = (float)-j->number;
         }
         return ok ? SOOTH_OK : err_nomem(v->err);
     }
@@ -184,6 +182,41 @@ static enum sooth_status vocab_merges(struct vocab *v)
                                .count = n,
                                .strings = out};
     return plan_put(v->plan, &value) ? SOOTH_OK : err_nomem(v->err);
+}
+
+/* SentencePiece has scores where tokenizer.json has an order: a piece scores minus the place of the first merge that makes it; what
+ * no merge makes comes last. */
+static enum sooth_status vocab_scores(struct vocab *v)
+{
+    const struct json *merges = json_get(v->model, "merges");
+    size_t n = merges && merges->type == JSON_ARRAY ? merges->len : 0, i = 0;
+    struct map ids;
+    struct buf joined = BUF_INIT;
+    bool ok = true, paired = true;
+    map_init(&ids);
+    for (size_t id = 0; id < v->count && ok; id++) {
+        ok = map_put(&ids, v->tokens[id].text, v->tokens[id].len, id);
+        v->scores[id] = -(float)(n + 1);
+    }
+    for (const struct json *j = n ? merges->child : NULL; j && ok && paired; j = j->next, i++) {
+        const struct json *a = json_at(j, 0), *b = json_at(j, 1);
+        const char *blank = j->type == JSON_STRING ? memchr(j->text, ' ', j->len) : NULL;
+        uint64_t id;
+        buf_clear(&joined);
+        paired = blank || (j->type == JSON_ARRAY && a && b && a->type == JSON_STRING && b->type == JSON_STRING);
+        if (blank)
+            ok = buf_add(&joined, j->text, (size_t)(blank - j->text)) && 
+                 buf_add(&joined, blank + 1, j->len - (size_t)(blank + 1 - j->text));
+        else if (paired)
+            ok = buf_add(&joined, a->text, a->len) && buf_add(&joined, b->text, b->len);
+        if (ok && paired && map_find(&ids, buf_str(&joined), joined.len, &id) && v->scores[id] <= -(float)(n + 1))
+            v->scores[id] = -(float)i;
+    }
+    map_release(&ids);
+    buf_release(&joined);
+    if (!paired)
+        return vocab_bad(v, "has a merge that is not two tokens");
+    return ok ? SOOTH_OK : err_nomem(v->err);
 }
 
 static int vocab_base64_digit(char c)
@@ -310,6 +343,8 @@ static enum sooth_status vocab_model(struct vocab *v)
         status = vocab_words(v, type);
     if (status == SOOTH_OK)
         status = vocab_added(v);
+    if (status == SOOTH_OK && bpe && fallback)
+        status = vocab_scores(v);
     if (status == SOOTH_OK && !plan_string(v->plan, "tokenizer.ggml.model", name, strlen(name)))
         status = err_nomem(v->err);
     if (status == SOOTH_OK)

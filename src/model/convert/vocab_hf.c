@@ -1,37 +1,49 @@
 /* vocab_hf.c: tokenizer.json and tokenizer_config.json from the facts of a GGUF file.
  *
  * Forms: "bert" as WordPiece, "gpt2" as byte-level BPE with the splitting rules that .pre names,
- * "t5" as Unigram. The others (scores of SentencePiece BPE, single-character replacements) have no
- * faithful form there: the error says so, after the weights and config.json have been written. */
+ * "llama" as BPE of characters with byte fallback, merges made of the scores (spm_merges.c), "t5" as
+ * Unigram. What has no faithful form there (single-character replacements, other rules) is an error that says so, after the
+ * weights and config.json have been written. */
 #include <stdio.h>
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "model/convert/convert.h"
+#include "model/convert/spm_merges.h"
+#include "model/token/token.h"
 
 enum { KIND_CONTROL = 3, KIND_USER = 4, KIND_UNUSED = 5 };
 
 /* Splitting rules as tokenizer.json writes them: an optional first pass for digits, then one
  * pattern. */
+#define LLAMA3 \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| " \
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 static const struct vocab_split {
     const char *pre, *pattern; /* pattern NULL: the rules of gpt-2, which ByteLevel has built in */
     bool digits;
+    bool whole;   /* a first cut that is a piece as it stands is not merged: ignore_merges */
+    bool compose; /* NFC first */
 } vocab_splits[] = {
-    {"gpt-2", NULL, false},
-    {"smollm", NULL, true},
-    {"llama-bpe",
-     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
-     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     false},
+    {"gpt-2", NULL, false, false, false},
+    {"smollm", NULL, true, false, false},
+    {"llama-bpe", LLAMA3, false, true, false},
+    {"glm4", LLAMA3, false, true, false},
+    {"dbrx", LLAMA3, false, false, false},
     {"qwen2",
      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
      "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     false},
+     false, false, true},
+    {"qwen35",
+     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
+     "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+     false, false, true},
 };
 
 struct vocab_out {
     const struct tensor_file *f;
+    const struct tokenizer *t; /* what the facts come to */
     const struct file_string *tokens;
     const int32_t *kinds;
     size_t count;
@@ -206,11 +218,45 @@ static void put_byte_level(struct vocab_out *v, const char *key, bool regex)
     jsonw_end_object(&v->w);
 }
 
+/* [start] A; nothing where the model wants no start. */
+static void put_start(struct vocab_out *v)
+{
+    char name[128];
+    if (!token_adds_bos(v->t)) {
+        jsonw_key(&v->w, "post_processor"), jsonw_null(&v->w);
+        return;
+    }
+    vocab_name(v, vocab_id(v, "bos"), name, sizeof name);
+    put_object(&v->w, "post_processor", "TemplateProcessing");
+    for (int pair = 0; pair < 2; pair++) {
+        jsonw_key(&v->w, pair ? "pair" : "single");
+        jsonw_array(&v->w);
+        for (int i = 0; i <= pair; i++) {
+            put_template_part(&v->w, "SpecialToken", name, i);
+            put_template_part(&v->w, "Sequence", i ? "B" : "A", i);
+        }
+        jsonw_end_array(&v->w);
+    }
+    jsonw_key(&v->w, "special_tokens");
+    jsonw_object(&v->w);
+    jsonw_key(&v->w, name);
+    jsonw_object(&v->w);
+    put_pair(&v->w, "id", name);
+    jsonw_key(&v->w, "ids"), jsonw_array(&v->w), jsonw_int(&v->w, vocab_id(v, "bos")), jsonw_end_array(&v->w);
+    jsonw_key(&v->w, "tokens"), jsonw_array(&v->w), jsonw_string(&v->w, name), jsonw_end_array(&v->w);
+    jsonw_end_object(&v->w);
+    jsonw_end_object(&v->w);
+    jsonw_end_object(&v->w);
+}
+
 static void put_gpt2(struct vocab_out *v, const struct vocab_split *split)
 {
     size_t n = 0;
     const struct file_string *merges = tensor_file_strings(v->f, "tokenizer.ggml.merges", &n);
-    jsonw_key(&v->w, "normalizer"), jsonw_null(&v->w);
+    if (split->compose)
+        put_object(&v->w, "normalizer", "NFC"), jsonw_end_object(&v->w);
+    else
+        jsonw_key(&v->w, "normalizer"), jsonw_null(&v->w);
     put_object(&v->w, "pre_tokenizer", "Sequence");
     jsonw_key(&v->w, "pretokenizers");
     jsonw_array(&v->w);
@@ -232,10 +278,11 @@ static void put_gpt2(struct vocab_out *v, const struct vocab_split *split)
     put_byte_level(v, NULL, !split->pattern);
     jsonw_end_array(&v->w);
     jsonw_end_object(&v->w);
-    jsonw_key(&v->w, "post_processor"), jsonw_null(&v->w);
+    put_start(v);
     put_byte_level(v, "decoder", true);
     put_object(&v->w, "model", "BPE");
     jsonw_key(&v->w, "unk_token"), jsonw_null(&v->w);
+    jsonw_key(&v->w, "ignore_merges"), jsonw_bool(&v->w, split->whole);
     jsonw_key(&v->w, "byte_fallback"), jsonw_bool(&v->w, false);
     put_words(v, false);
     jsonw_key(&v->w, "merges");
@@ -301,6 +348,73 @@ static void put_t5(struct vocab_out *v)
     jsonw_end_object(&v->w);
 }
 
+static void put_replace(struct json_writer *w, const char *from, const char *to)
+{
+    jsonw_object(w);
+    put_pair(w, "type", "Replace");
+    jsonw_key(w, "pattern"), jsonw_object(w), put_pair(w, "String", from), jsonw_end_object(w);
+    put_pair(w, "content", to);
+    jsonw_end_object(w);
+}
+
+/* Blanks become U+2581, one more in front where the vocabulary wants it; and back again. */
+static void put_spaces(struct vocab_out *v, bool prefix)
+{
+    static const char space[] = "\xE2\x96\x81";
+    put_object(&v->w, "normalizer", "Sequence");
+    jsonw_key(&v->w, "normalizers");
+    jsonw_array(&v->w);
+    if (prefix) {
+        jsonw_object(&v->w);
+        put_pair(&v->w, "type", "Prepend");
+        put_pair(&v->w, "prepend", space);
+        jsonw_end_object(&v->w);
+    }
+    put_replace(&v->w, " ", space);
+    jsonw_end_array(&v->w);
+    jsonw_end_object(&v->w);
+    jsonw_key(&v->w, "pre_tokenizer"), jsonw_null(&v->w);
+    put_object(&v->w, "decoder", "Sequence");
+    jsonw_key(&v->w, "decoders");
+    jsonw_array(&v->w);
+    put_replace(&v->w, space, " ");
+    jsonw_object(&v->w), put_pair(&v->w, "type", "ByteFallback"), jsonw_end_object(&v->w);
+    jsonw_object(&v->w), put_pair(&v->w, "type", "Fuse"), jsonw_end_object(&v->w);
+    if (prefix) {
+        jsonw_object(&v->w);
+        put_pair(&v->w, "type", "Strip");
+        put_pair(&v->w, "content", " ");
+        jsonw_key(&v->w, "start"), jsonw_int(&v->w, 1);
+        jsonw_key(&v->w, "stop"), jsonw_int(&v->w, 0);
+        jsonw_end_object(&v->w);
+    }
+    jsonw_end_array(&v->w);
+    jsonw_end_object(&v->w);
+}
+
+static void put_llama(struct vocab_out *v, const struct spm_merges *merges)
+{
+    char unknown[128];
+    put_spaces(v, token_adds_space(v->t));
+    put_start(v);
+    put_object(&v->w, "model", "BPE");
+    put_pair(&v->w, "unk_token", vocab_name(v, vocab_id(v, "unknown"), unknown, sizeof unknown));
+    jsonw_key(&v->w, "fuse_unk"), jsonw_bool(&v->w, true);
+    jsonw_key(&v->w, "byte_fallback"), jsonw_bool(&v->w, true);
+    put_words(v, false);
+    jsonw_key(&v->w, "merges");
+    jsonw_array(&v->w);
+    for (size_t i = 0; i < merges->count; i++) {
+        const struct file_string *a = &v->tokens[merges->items[i].left], *b = &v->tokens[merges->items[i].right];
+        jsonw_array(&v->w);
+        jsonw_stringn(&v->w, a->text, a->len);
+        jsonw_stringn(&v->w, b->text, b->len);
+        jsonw_end_array(&v->w);
+    }
+    jsonw_end_array(&v->w);
+    jsonw_end_object(&v->w);
+}
+
 static enum sooth_status vocab_write(struct buf *text, const char *dir, const char *name,
                                      struct sooth_error *err)
 {
@@ -326,7 +440,7 @@ static enum sooth_status vocab_config(struct vocab_out *v, const char *class, co
     jsonw_object(&v->w);
     put_pair(&v->w, "tokenizer_class", class);
     jsonw_key(&v->w, "add_bos_token"),
-        jsonw_bool(&v->w, tensor_file_bool(v->f, "tokenizer.ggml.add_bos_token", false));
+        jsonw_bool(&v->w, token_adds_bos(v->t));
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         if (vocab_id(v, roles[i][0]) >= 0)
             put_pair(&v->w, roles[i][1],
@@ -337,41 +451,61 @@ static enum sooth_status vocab_config(struct vocab_out *v, const char *class, co
     return vocab_write(&v->text, dir, "tokenizer_config.json", err);
 }
 
+/* The whole of tokenizer.json; the class that reads it, or NULL: it has no form there. */
+static const char *put_tokenizer(struct vocab_out *v, const char *model, const struct spm_merges *merges)
+{
+    const struct vocab_split *split = NULL;
+    const char *class = NULL;
+    for (size_t i = 0; i < sizeof vocab_splits / sizeof *vocab_splits; i++)
+        if (strcmp(vocab_splits[i].pre, token_rules(v->t)) == 0)
+            split = &vocab_splits[i];
+    jsonw_init(&v->w, &v->text);
+    jsonw_object(&v->w);
+    put_pair(&v->w, "version", "1.0");
+    put_added(v);
+    if (strcmp(model, "bert") == 0)
+        class = "BertTokenizer", put_bert(v);
+    else if (strcmp(model, "gpt2") == 0 && split)
+        class = "PreTrainedTokenizerFast", put_gpt2(v, split);
+    else if (merges)
+        class = "PreTrainedTokenizerFast", put_llama(v, merges);
+    else if (strcmp(model, "t5") == 0 && !tensor_file_value(v->f, "tokenizer.sooth.normalizer.from"))
+        class = "XLMRobertaTokenizer", put_t5(v);
+    jsonw_end_object(&v->w);
+    return class;
+}
+
 enum sooth_status vocab_to_hf(const struct tensor_file *f, const char *dir, struct sooth_error *err)
 {
     struct vocab_out v = {.f = f};
-    size_t n_kinds = 0;
-    const char *model = tensor_file_string(f, "tokenizer.ggml.model", ""),
-               *pre = tensor_file_string(f, "tokenizer.ggml.pre", "gpt-2"), *class = NULL;
-    const struct vocab_split *split = NULL;
+    struct spm_merges merges = {0};
+    struct tokenizer *t = NULL;
+    size_t n_kinds = 0, n_scores = 0;
+    const char *model = tensor_file_string(f, "tokenizer.ggml.model", "");
+    const float *scores = tensor_file_floats(f, "tokenizer.ggml.scores", &n_scores);
     v.tokens = tensor_file_strings(f, "tokenizer.ggml.tokens", &v.count);
     v.kinds = tensor_file_ints(f, "tokenizer.ggml.token_type", &n_kinds);
-    for (size_t i = 0; i < sizeof vocab_splits / sizeof *vocab_splits; i++)
-        if (strcmp(vocab_splits[i].pre, pre) == 0)
-            split = &vocab_splits[i];
     if (!v.tokens || !v.kinds || n_kinds != v.count)
         return err_set(err, SOOTH_ERR_UNSUPPORTED,
                        "'%s' has no complete tokenizer; weights and config.json are written",
                        tensor_file_path(f));
-    jsonw_init(&v.w, &v.text);
-    jsonw_object(&v.w);
-    put_pair(&v.w, "version", "1.0");
-    put_added(&v);
-    if (strcmp(model, "bert") == 0)
-        class = "BertTokenizer", put_bert(&v);
-    else if (strcmp(model, "gpt2") == 0 && split)
-        class = "PreTrainedTokenizerFast", put_gpt2(&v, split);
-    else if (strcmp(model, "t5") == 0 && !tensor_file_value(f, "tokenizer.sooth.normalizer.from"))
-        class = "XLMRobertaTokenizer", put_t5(&v);
-    jsonw_end_object(&v.w);
-    enum sooth_status status =
-        class ? vocab_write(&v.text, dir, "tokenizer.json", err)
-              : err_set(err, SOOTH_ERR_UNSUPPORTED,
-                        "a tokenizer of kind '%s' (%s) has no form in tokenizer.json; weights and "
-                        "config.json are written",
-                        model, pre);
+    bool spm = strcmp(model, "llama") == 0 && scores && n_scores == v.count;
+    enum sooth_status status = tokenizer_from_file(f, &t, err);
+    v.t = t;
+    if (status == SOOTH_OK && spm)
+        status = spm_merges_make(v.tokens, v.kinds, scores, v.count, &merges, err);
+    const char *class = status == SOOTH_OK ? put_tokenizer(&v, model, spm ? &merges : NULL) : NULL;
+    if (class)
+        status = vocab_write(&v.text, dir, "tokenizer.json", err);
+    else if (status == SOOTH_OK)
+        status = err_set(err, SOOTH_ERR_UNSUPPORTED,
+                         "a tokenizer of kind '%s' (%s) has no form in tokenizer.json; weights and "
+                         "config.json are written",
+                         model, token_rules(t));
     if (status == SOOTH_OK)
         status = vocab_config(&v, class, dir, err);
+    vec_free(&merges);
+    tokenizer_free(t);
     buf_release(&v.text);
     return status;
 }

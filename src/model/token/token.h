@@ -86,6 +86,7 @@ enum token_role { ROLE_BOS, ROLE_EOS, ROLE_UNK, ROLE_SEP, ROLE_PAD, ROLE_CLS, RO
 int32_t token_special(const struct tokenizer *t, enum token_role role);
 bool token_adds_bos(const struct tokenizer *t); /* the rule TOKEN_ADD_SPECIAL follows */
 bool token_adds_eos(const struct tokenizer *t);
+bool token_adds_space(const struct tokenizer *t); /* a blank before the text, as SentencePiece's older vocabularies want it */
 bool token_is_end(const struct tokenizer *t, int32_t id);     /* eos, eot, eom or a known end-of-turn token */
 bool token_is_control(const struct tokenizer *t, int32_t id); /* also true for ids outside the vocabulary */
 /* The piece as stored in the vocabulary (byte-mapped, U+2581 and all); an id outside gives an empty string. */

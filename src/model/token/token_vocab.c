@@ -411,6 +411,7 @@ int32_t vocab_stop(const struct tokenizer *t)
 }
 
 bool token_adds_bos(const struct tokenizer *t) { return t->add_bos && vocab_start(t) >= 0; }
+bool token_adds_space(const struct tokenizer *t) { return t->add_space; }
 bool token_adds_eos(const struct tokenizer *t) { return t->add_eos && vocab_stop(t) >= 0; }
 
 bool token_is_end(const struct tokenizer *t, int32_t id)
