@@ -272,6 +272,30 @@ struct sooth_pairs {
 enum sooth_status sooth_classify(struct sooth_model *model, const struct sooth_pairs *pairs, float *scores, size_t *cut,
                                  struct sooth_error *err);
 
+/* --- fetching ---------------------------------------------------------------------------------------------- */
+
+/* Bytes here of the file's bytes (0: not told). False stops; what is here is kept and the next pull goes on from it. */
+typedef bool sooth_pull_fn(void *user, const char *file, uint64_t done, uint64_t total);
+struct sooth_pull_options {
+    const char *out;      /* file, or folder (ending in '/', or there already); NULL: $SOOTH_MODELS, else models/ under $SOOTH_HOME */
+    const char *sha256;   /* what the file must have; NULL: what is known here or the server tells */
+    const char *endpoint; /* of hf: names; NULL = environment HF_ENDPOINT, else https://huggingface.co */
+    sooth_pull_fn *on_bytes;
+    void *user;
+    double stall, backoff; /* seconds without a byte before an attempt is given up (30), before the first retry (0.5) */
+};
+struct sooth_pull_result {
+    char path[4096];  /* the file, or the directory of a model in several files */
+    uint64_t bytes;
+    size_t files;
+    char sha256[65];  /* of the last file; "" for a directory */
+    bool checked;     /* every file had a sum to compare with */
+    bool resumed;
+};
+/* "hf:owner/repo/file[@revision]", "hf:owner/repo" (all that a model directory needs), a URL, or a name that is known here.
+ * The environment's HF_TOKEN goes to the endpoint alone. A file is at its place only when it is whole. */
+enum sooth_status sooth_pull(const char *what, const struct sooth_pull_options *options, struct sooth_pull_result *out, struct sooth_error *err);
+
 /* --- files ------------------------------------------------------------------------------------------------- */
 
 /* Rewrites a model as GGUF (or, when out ends in '/' or names a directory, as a safetensors directory). */

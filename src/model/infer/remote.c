@@ -37,10 +37,16 @@ struct remote_answer {
 };
 
 static pthread_once_t remote_once = PTHREAD_ONCE_INIT;
-static bool remote_ready;
+static bool remote_started;
 static void remote_global(void)
 {
-    remote_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    remote_started = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+bool remote_ready(void)
+{
+    pthread_once(&remote_once, remote_global);
+    return remote_started;
 }
 
 bool remote_is_url(const char *name)
@@ -48,7 +54,7 @@ bool remote_is_url(const char *name)
     return strncasecmp(name, "http://", 7) == 0 || strncasecmp(name, "https://", 8) == 0;
 }
 
-static bool remote_loopback(const char *url)
+bool remote_loopback(const char *url)
 {
     const char *host = strstr(url, "://") + 3;
     return strncasecmp(host, "localhost", 9) == 0 || strncmp(host, "127.", 4) == 0 ||
@@ -316,8 +322,7 @@ enum sooth_status remote_open(const char *url, const struct sooth_model_options 
                               struct remote **out, struct sooth_error *err)
 {
     *out = NULL;
-    pthread_once(&remote_once, remote_global);
-    if (!remote_ready)
+    if (!remote_ready())
         return err_set(err, SOOTH_ERR_NOMEM, "cannot start the HTTP client");
     const char *key = options && options->api_key ? options->api_key : getenv("SOOTH_API_KEY");
     size_t len = strlen(url);

@@ -24,6 +24,8 @@ struct remote {
 };
 
 bool remote_is_url(const char *name);
+bool remote_loopback(const char *url); /* of such a URL: is it this machine by name? */
+bool remote_ready(void);               /* the HTTP client is started; false: it cannot be */
 /* Checks the URL and key, and asks the server for its model's name unless told. */
 enum sooth_status remote_open(const char *url, const struct sooth_model_options *options,
                               struct remote **out, struct sooth_error *err);
