@@ -197,6 +197,119 @@ static void ntk_and_dynamic_by_hand(void **state)
     tensor_file_close(f);
 }
 
+/* Rope over heads of d numbers with this scaling, trained for `context`. */
+static void rope_from(struct subject *s, size_t d, size_t context, const char *scaling)
+{
+    char config[512];
+    struct sooth_error err = {0};
+    snprintf(config, sizeof config, "{\"model_type\":\"llama\",\"hidden_size\":256,\"max_position_embeddings\":%zu,\"rope_theta\":10000%s%s}", context,
+             scaling ? ",\"rope_scaling\":" : "", scaling ? scaling : "");
+    struct tensor_file *f = config_open(config);
+    if (rope_of(s, f, d, context, context, false, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    tensor_file_close(f);
+}
+
+/* NTK-aware: the base that each factor comes to; positions divided is frequencies divided. */
+static void bases_of_ntk_and_linear(void **state)
+{
+    static const struct {
+        int factor;
+        double base;
+    } known[] = {{2, 20221.26}, {4, 40889.94}, {8, 82684.62}};
+    struct subject s;
+    char scaling[64];
+    for (size_t k = 0; k < 3; k++) {
+        snprintf(scaling, sizeof scaling, "{\"type\":\"ntk\",\"factor\":%d}", known[k].factor);
+        rope_from(&s, 128, 4096, scaling);
+        near(pow(s.rope.freq[1], -64), known[k].base); /* θ_1 = b^(−2/128); the figure has seven digits */
+        near(s.rope.freq[63], pow(10000, -126.0 / 128) / known[k].factor);
+        arena_release(&s.m.arena);
+        snprintf(scaling, sizeof scaling, "{\"type\":\"linear\",\"factor\":%d}", known[k].factor);
+        rope_from(&s, 128, 4096, scaling);
+        for (size_t i = 0; i < 64; i++)
+            near(s.rope.freq[i], pow(10000, -2.0 * (double)i / 128) / known[k].factor);
+        arena_release(&s.m.arena);
+    }
+}
+
+/* YaRN's ramp runs over the index: untouched to `low`, divided from `high` on, between them in between; the magnitude beside it. */
+static void ramps_of_yarn(void **state)
+{
+    static const struct {
+        size_t d;
+        const char *scaling;
+        double factor, magnitude;
+        size_t low, high;
+    } known[] = {
+        {128, "{\"type\":\"yarn\",\"factor\":16,\"original_max_position_embeddings\":4096}", 16, 1.27726, 20, 46},
+        {64, "{\"type\":\"yarn\",\"factor\":4,\"original_max_position_embeddings\":2048}", 4, 1.13863, 8, 21},
+    };
+    for (size_t k = 0; k < 2; k++) {
+        struct subject s;
+        rope_from(&s, known[k].d, 65536, known[k].scaling);
+        assert_true(fabs(s.rope.scale - known[k].magnitude) < 5e-6);
+        for (size_t i = 0; i < known[k].d / 2; i++) {
+            double plain = pow(10000, -2.0 * (double)i / (double)known[k].d), part = s.rope.freq[i] / plain;
+            if (i <= known[k].low)
+                near(part, 1);
+            else if (i >= known[k].high)
+                near(part, 1 / known[k].factor);
+            else
+                assert_true(part < 1 - 1e-6 && part > 1 / known[k].factor + 1e-6);
+        }
+        arena_release(&s.m.arena);
+    }
+}
+
+/* A rotation keeps lengths, does nothing at position 0, and products depend on the distance alone, however far out. */
+static void products_depend_on_the_distance(void **state)
+{
+    static const uint32_t pairs[][2] = {{0, 0}, {5, 3}, {17, 17}, {100, 1}, {63, 62}};
+    struct subject s;
+    rope_from(&s, 128, 4096, NULL);
+    for (size_t k = 0; k < 5; k++) {
+        float q[2][128], v[2][128];
+        double near_by = 0, far_out = 0, before = 0, after = 0;
+        for (unsigned shift = 0; shift < 2; shift++) {
+            turn(&s.rope, 128, pairs[k][0] + 1000 * shift, q[shift]);
+            turn(&s.rope, 128, pairs[k][1] + 1000 * shift, v[shift]);
+        }
+        for (size_t i = 0; i < 128; i++) {
+            near_by += (double)q[0][i] * (double)v[0][i];
+            far_out += (double)q[1][i] * (double)v[1][i];
+            before += pow((double)sinf((float)i + 1), 2);
+            after += (double)q[1][i] * (double)q[1][i];
+            if (!pairs[k][0])
+                assert_true(q[0][i] == sinf((float)i + 1));
+        }
+        assert_true(fabs(near_by - far_out) <= 1e-4);
+        near(after, before);
+    }
+    arena_release(&s.m.arena);
+}
+
+/* The bound of a product falls with the distance: mean over j of |Σ_{i<j} e^{iΔθ_i}|. */
+static void far_words_count_less(void **state)
+{
+    static const struct {
+        int distance;
+        double bound;
+    } known[] = {{0, 32.5}, {1, 31.54}, {2, 28.96}, {5, 20.85}, {10, 17.95}, {20, 15.24}, {50, 12.63}, {100, 10.23}, {256, 6.54}, {1000, 4.47}, {4000, 5.04}};
+    struct subject s;
+    rope_from(&s, 128, 4096, NULL);
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        double re = 0, im = 0, sum = 0;
+        for (size_t i = 0; i < 64; i++) {
+            re += cos(known[k].distance * s.rope.freq[i]);
+            im += sin(known[k].distance * s.rope.freq[i]);
+            sum += hypot(re, im) / 64;
+        }
+        assert_true(fabs(sum - known[k].bound) < 0.006);
+    }
+    arena_release(&s.m.arena);
+}
+
 static void longrope_chooses_by_the_session(void **state)
 {
     const char *config = CONFIG(131072, "\"original_max_position_embeddings\":4096,\"rope_theta\":10000,\"rope_scaling\":{\"rope_type\":\"longrope\","
@@ -374,6 +487,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lesson_serving_05_every_kind_far_out),
         cmocka_unit_test(ntk_and_dynamic_by_hand),
+        cmocka_unit_test(bases_of_ntk_and_linear),
+        cmocka_unit_test(ramps_of_yarn),
+        cmocka_unit_test(products_depend_on_the_distance),
+        cmocka_unit_test(far_words_count_less),
         cmocka_unit_test(longrope_chooses_by_the_session),
         cmocka_unit_test(lesson_serving_07_yarn_magnitude_once),
         cmocka_unit_test(llama3_divisors_from_gguf),
