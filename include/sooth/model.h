@@ -166,9 +166,17 @@ struct sooth_generation {
 };
 void sooth_generation_release(struct sooth_generation *g);
 
+/* What was trained on top of a model: a directory (PEFT, AdapterHub, MLX) or a GGUF adapter, opened for one model, which must outlive it.
+ * scale multiplies what it adds; 1 is as trained. Immutable: several sessions may wear it at once; close it after them. */
+struct sooth_adapter;
+enum sooth_status sooth_adapter_open(struct sooth_model *model, const char *path, double scale, struct sooth_adapter **out, struct sooth_error *err);
+void sooth_adapter_close(struct sooth_adapter *adapter); /* NULL is fine */
+
 /* A session holds the KV cache. A prompt that starts like what the cache holds is only read from there on. */
 enum sooth_status sooth_session_new(struct sooth_model *model, struct sooth_session **out, struct sooth_error *err);
 void sooth_session_free(struct sooth_session *session);
+/* From the next generation on with these adapters together, n = 0: with none. What was read with others is not reused. */
+enum sooth_status sooth_session_wear(struct sooth_session *session, struct sooth_adapter *const *adapters, size_t n, struct sooth_error *err);
 struct sooth_model *sooth_session_model(const struct sooth_session *session); /* the one it was made from */
 
 enum sooth_status sooth_generate(struct sooth_session *session, const struct sooth_prompt *prompt,
@@ -210,6 +218,8 @@ struct sooth_batch;
 /* context: tokens a slot may hold; 0 = as the model was opened. The model must be a local one that generates. */
 enum sooth_status sooth_batch_new(struct sooth_model *model, size_t slots, size_t context, struct sooth_batch **out, struct sooth_error *err);
 void sooth_batch_free(struct sooth_batch *batch);
+/* For all slots; SOOTH_ERR_BUSY while one is in use. */
+enum sooth_status sooth_batch_wear(struct sooth_batch *batch, struct sooth_adapter *const *adapters, size_t n, struct sooth_error *err);
 /* Takes the free slot that helps most; SOOTH_ERR_BUSY when none is free. The prompt is read at once; the callbacks and
  * models of options are borrowed until sooth_batch_finish. */
 enum sooth_status sooth_batch_start(struct sooth_batch *batch, const struct sooth_prompt *prompt, const struct sooth_generate_options *options,

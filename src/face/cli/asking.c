@@ -36,7 +36,9 @@ static int open_model(struct asking *k)
     }
     k->model = cli_open_model(k->common, name, k->args->api_model, &status);
     struct sooth_error err = { 0 };
-    if (k->model && sooth_session_new(k->model, &k->session, &err) != SOOTH_OK)
+    if (k->model && (status = cli_open_adapters(&k->args->adapters, k->model, &k->adapters)) == EXIT_DONE &&
+        (sooth_session_new(k->model, &k->session, &err) != SOOTH_OK ||
+         sooth_session_wear(k->session, k->adapters.items, k->adapters.count, &err) != SOOTH_OK))
         return cli_fail(&err);
     return status;
 }
@@ -54,6 +56,7 @@ int asking_open(struct asking *k, const struct common_args *common, const struct
 void asking_close(struct asking *k)
 {
     sooth_session_free(k->session);
+    cli_close_adapters(&k->adapters);
     sooth_model_close(k->model);
     sooth_kb_close(k->kb);
 }

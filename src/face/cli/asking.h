@@ -6,6 +6,7 @@
 struct asking_args {
     struct kb_args kb;
     const char *model, *api_model, *answer, *verify, *rewrite, *filter, *k;
+    struct text_list adapters;
     int64_t max_tokens;
 };
 
@@ -13,6 +14,7 @@ struct asking_args {
     OPT_TEXT(s, asking.kb.dir, "kb", 0, "DIR", "the knowledge base (default $SOOTH_KB, else ./.sooth)"), \
     OPT_TEXT(s, asking.kb.embedder, "embedder", 0, "MODEL", "embedding model (default: what the store remembers)"), \
     OPT_TEXT(s, asking.model, "model", 'm', "MODEL", "who writes the answer (default smollm2 where it is installed)"), \
+    OPT_LIST(s, asking.adapters, "adapter", 0, "DIR[:SCALE]", "an adapter the model wears (may be given again)"), \
     OPT_TEXT(s, asking.api_model, "api-model", 0, "NAME", "for a server: its name for the model"), \
     OPT_TEXT(s, asking.k, "count", 'k', "auto|N", "passages to answer from (default auto)"), \
     OPT_TEXT(s, asking.answer, "answer", 0, "auto|generate|quote", "write the answer, or quote the documents (default auto)"), \
@@ -26,6 +28,7 @@ struct asking {
     const struct asking_args *args;
     struct sooth_kb *kb;
     struct sooth_model *model;     /* NULL: answers are quoted */
+    struct adapter_list adapters;
     struct sooth_session *session;
     size_t k;
 };

@@ -143,6 +143,13 @@ int cli_read_stdin(struct buf *out);                          /* EXIT_DONE or EX
 const char *cli_kb_dir(const struct kb_args *kb);
 struct sooth_kb *cli_open_kb(const struct common_args *c, const struct kb_args *kb, bool create, bool read_only, int *status);
 struct sooth_model *cli_open_model(const struct common_args *c, const char *name, const char *api_model, int *status);
+/* Adapters given as PATH or PATH:scale, opened for a model; EXIT_DONE or what was said. */
+struct adapter_list {
+    struct sooth_adapter *items[16];
+    size_t count;
+};
+int cli_open_adapters(const struct text_list *paths, struct sooth_model *model, struct adapter_list *out);
+void cli_close_adapters(struct adapter_list *list);
 void cli_sampling(const struct common_args *c, const struct sample_args *s, struct sooth_generate_options *out);
 void answer_print(FILE *out, const struct sooth_answer *a, bool why);
 void answer_json(const struct sooth_answer *a, const char *id, struct buf *line);

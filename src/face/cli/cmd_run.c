@@ -13,6 +13,7 @@ struct run_args {
     struct common_args common;
     struct sample_args sample;
     const char *system, *api_model, *strategy, *source, *amateur, *speculate, *draft, *grammar, *schema;
+    struct text_list adapters;
     int64_t logprobs, prompt_batch, context;
     bool raw, context_shift;
 };
@@ -23,6 +24,7 @@ struct running {
     struct sooth_model *model, *amateur, *draft;
     struct sooth_session *session;
     struct sooth_grammar *grammar;
+    struct adapter_list adapters;
     struct buf source; /* goes before the prompt, "" = none */
     struct sooth_generate_options options;
 };
@@ -31,6 +33,7 @@ static const struct option_row run_options[] = {
     SAMPLE_OPTIONS(run_args),
     OPT_TEXT(run_args, system, "system", 0, "TEXT", "system message"),
     OPT_FLAG(run_args, raw, "raw", 0, "no chat template: continue the prompt as it stands"),
+    OPT_LIST(run_args, adapters, "adapter", 0, "DIR[:SCALE]", "wear an adapter (may be given again)"),
     OPT_TEXT(run_args, strategy, "strategy", 0, "NAME[:PARAM=X,...]", "how a token is chosen: 'sooth list strategy' (default sample)"),
     OPT_TEXT(run_args, source, "source", 0, "FILE", "a text to answer from, put before the prompt; cad contrasts with the prompt alone"),
     OPT_TEXT(run_args, amateur, "amateur", 0, "MODEL", "for contrast: a weaker model of the same vocabulary"),
@@ -277,7 +280,12 @@ static int running_open(struct running *r)
         return status;
     r->options.amateur = r->amateur;
     r->options.draft = r->draft;
-    return sooth_session_new(r->model, &r->session, &err) == SOOTH_OK ? EXIT_DONE : cli_fail(&err);
+    if ((status = cli_open_adapters(&a->adapters, r->model, &r->adapters)) != EXIT_DONE)
+        return status;
+    if (sooth_session_new(r->model, &r->session, &err) != SOOTH_OK ||
+        sooth_session_wear(r->session, r->adapters.items, r->adapters.count, &err) != SOOTH_OK)
+        return cli_fail(&err);
+    return EXIT_DONE;
 }
 
 static int run_with(const struct run_args *a, struct sooth_model *model)
@@ -304,6 +312,7 @@ static int run_with(const struct run_args *a, struct sooth_model *model)
     buf_release(&r.source);
     sooth_session_free(r.session);
     sooth_grammar_free(r.grammar);
+    cli_close_adapters(&r.adapters);
     sooth_model_close(r.amateur);
     sooth_model_close(r.draft);
     return status;

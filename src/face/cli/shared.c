@@ -58,6 +58,47 @@ struct sooth_model *cli_open_model(const struct common_args *c, const char *name
     return model;
 }
 
+/* The scale behind the last colon, where what follows it is a number and what stands before is not all of an existing path. */
+static double adapter_scale(const char *text, char *path, size_t size)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+    double scale = 1;
+    snprintf(path, size, "%s", text);
+    if (!colon || access(text, F_OK) == 0 || !colon[1])
+        return scale;
+    double given = strtod(colon + 1, &end);
+    if (*end)
+        return scale;
+    if ((size_t)(colon - text) < size)
+        path[colon - text] = 0;
+    return given;
+}
+
+int cli_open_adapters(const struct text_list *paths, struct sooth_model *model, struct adapter_list *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < paths->count; i++) {
+        char path[4096];
+        struct sooth_error err = { 0 };
+        double scale = adapter_scale(paths->items[i], path, sizeof path);
+        if (out->count == sizeof out->items / sizeof *out->items) {
+            fprintf(stderr, "sooth: at most %zu adapters at once\n", out->count);
+            return EXIT_USAGE;
+        }
+        if (sooth_adapter_open(model, path, scale, &out->items[out->count], &err) != SOOTH_OK)
+            return cli_fail(&err);
+        out->count++;
+    }
+    return EXIT_DONE;
+}
+
+void cli_close_adapters(struct adapter_list *list)
+{
+    while (list->count)
+        sooth_adapter_close(list->items[--list->count]);
+}
+
 void cli_sampling(const struct common_args *c, const struct sample_args *s, struct sooth_generate_options *out)
 {
     sooth_generate_options_init(out);

@@ -7,6 +7,7 @@
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "model/adapt/adapt.h"
 #include "model/arch/arch.h"
 #include "model/infer/slot.h"
 
@@ -21,7 +22,7 @@ enum sooth_status infer_batch_new(struct sooth_model *model, size_t slots, size_
         return err_nomem(err);
     b->model = model;
     b->n_slots = slots;
-    b->context = context ? context : model->info.context;
+    b->context = b->whole_context = context ? context : model->info.context;
     b->slots = mem_calloc(slots, sizeof *b->slots);
     enum sooth_status status =
         b->slots ? engine_new(model, slots * STREAM_ROLES, b->context, &b->engine[0], err) : err_nomem(err);
@@ -32,6 +33,11 @@ enum sooth_status infer_batch_new(struct sooth_model *model, size_t slots, size_
     b->vocab = b->engine[0]->vocab;
     *out = b;
     return SOOTH_OK;
+}
+
+size_t infer_context(const struct infer_batch *b)
+{
+    return b->context;
 }
 
 static void slot_clear(struct batch_slot *s)
@@ -57,6 +63,7 @@ void infer_batch_free(struct infer_batch *b)
     }
     for (size_t i = 0; i < BATCH_ENGINES; i++)
         engine_free(b->engine[i]);
+    adapt_set_free(b->worn);
     mem_free(b->slots);
     mem_free(b);
 }
@@ -80,7 +87,7 @@ static size_t stream_common(const struct infer_batch *b, const struct stream *t,
 bool stream_set(struct infer_batch *b, struct stream *t, const int32_t *ids, size_t n, size_t most)
 {
     size_t common = stream_common(b, t, t->engine, ids, most);
-    kv_cache_truncate(t->engine->cache, t->seq, common);
+    engine_keep(t->engine, t->seq, common);
     t->ids.count = common;
     t->key = b->key;
     if (!vec_reserve(&t->ids, n)) {
@@ -110,7 +117,7 @@ static void stream_share(struct infer_batch *b, struct stream *t, const int32_t 
         return;
     }
     t->ids.count = 0; /* a copy that runs out of memory leaves the cache empty: then all is read */
-    if (kv_cache_copy(t->engine->cache, t->seq, from->seq, best) == SOOTH_OK) {
+    if (engine_copy(t->engine, t->seq, from->seq, best) == SOOTH_OK) {
         memcpy(t->ids.items, ids, best * sizeof *ids);
         t->ids.count = best;
         t->key = b->key;
@@ -124,6 +131,26 @@ static void slot_stream(struct infer_batch *b, size_t slot, enum stream_role rol
         t->ids.count = 0;
     t->engine = engine;
     t->seq = slot + role * b->n_slots;
+}
+
+/* ---- adapters ---- */
+
+enum sooth_status infer_wear(struct infer_batch *b, struct adapt_set *set, uint64_t key, struct sooth_error *err)
+{
+    for (size_t i = 0; i < b->n_slots; i++)
+        if (b->slots[i].state != SLOT_IDLE)
+            return err_set(err, SOOTH_ERR_BUSY, "adapters cannot be changed while something is generated");
+    size_t before = set ? adapt_set_start(set) : 0;
+    if (before + 2 > b->whole_context)
+        return err_set(err, SOOTH_ERR_LIMIT, "the adapters put %zu tokens before a text, the context has %zu", before, b->whole_context);
+    enum sooth_status status = engine_wear(b->engine[0], set, err);
+    if (status != SOOTH_OK)
+        return status;
+    adapt_set_free(b->worn);
+    b->worn = set;
+    b->key = key;
+    b->context = b->whole_context - before;
+    return SOOTH_OK;
 }
 
 /* ---- engines beside the first ---- */
@@ -386,7 +413,7 @@ enum sooth_status infer_finish(struct infer_batch *b, size_t slot, struct sooth_
     if (b->failed && !infer_active_count(b)) { /* start clean: nothing that was cached is trusted */
         for (size_t e = 0; e < BATCH_ENGINES; e++)
             for (size_t i = 0; b->engine[e] && i < b->n_slots * STREAM_ROLES; i++)
-                kv_cache_truncate(b->engine[e]->cache, i, 0);
+                engine_keep(b->engine[e], i, 0);
         b->failed = false;
     }
     return status;
@@ -414,12 +441,13 @@ enum sooth_status infer_score(struct infer_batch *b, size_t slot, const int32_t 
         engine_clear(e);
         for (size_t i = at; i < end; i++) {
             bool want = i + 1 >= from;
-            if (!engine_row(e, t->seq, i, ids[i], want) || !vec_push(&e->target, want ? ids[i + 1] : -1))
+            if (!engine_row(e, t->seq, i, ids[i], want))
                 return err_nomem(err);
+            engine_target(e, want ? ids[i + 1] : -1);
         }
         status = engine_score(e, &p, err);
         if (status != SOOTH_OK) {
-            kv_cache_truncate(e->cache, t->seq, 0);
+            engine_keep(e, t->seq, 0);
             return status;
         }
         for (size_t i = 0; i < e->n_wanted; i++)

@@ -7,12 +7,17 @@
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
+#include "model/adapt/adapt.h"
 #include "model/arch/arch.h"
 #include "model/infer/handle.h"
 
 static struct mat *engine_hook(void *user, struct run *r, enum hook_site site, unsigned layer, struct mat *x)
 {
     struct engine *e = user;
+    if (e->worn_hook)
+        x = e->worn_hook(e->worn_user, r, site, layer, x);
+    if (!x)
+        return NULL;
     if (site != HOOK_BLOCK && site != HOOK_EMBED)
         return x;
     unsigned depth = site == HOOK_EMBED ? 0 : layer + 1;
@@ -35,16 +40,51 @@ enum sooth_status engine_new(const struct sooth_model *model, size_t n_seq, size
     e->vocab = arch_info(model->arch)->vocab;
     e->dim = arch_info(model->arch)->dim;
     enum sooth_status status = arch_cache_new(model->arch, n_seq, context, KV_F32, &e->cache, err);
-    if (status == SOOTH_OK) {
-        struct run_options options = {.pool = model->pool, .cache = e->cache, .hook = engine_hook, .hook_user = e};
-        e->run = run_new(&options);
-        status = e->run ? SOOTH_OK : err_nomem(err);
-    }
+    if (status == SOOTH_OK)
+        status = engine_wear(e, NULL, err);
     if (status != SOOTH_OK)
         engine_free(e);
     else
         *out = e;
     return status;
+}
+
+enum sooth_status engine_wear(struct engine *e, struct adapt_set *set, struct sooth_error *err)
+{
+    struct run_options options = {.pool = e->model->pool, .cache = e->cache};
+    enum sooth_status status = set ? adapt_set_apply(set, &options, err) : SOOTH_OK;
+    hook_fn *hook = options.hook;
+    void *user = options.hook_user;
+    options.hook = engine_hook;
+    options.hook_user = e;
+    struct run *run = status == SOOTH_OK ? run_new(&options) : NULL;
+    if (!run)
+        return status == SOOTH_OK ? err_nomem(err) : status;
+    run_free(e->run);
+    e->run = run;
+    e->worn_hook = hook;
+    e->worn_user = user;
+    e->lead = set ? adapt_set_rows(set) : 0;
+    e->start = set ? adapt_set_start(set) : 0;
+    for (size_t i = 0; i < kv_cache_sequences(e->cache); i++)
+        kv_cache_truncate(e->cache, i, 0);
+    return SOOTH_OK;
+}
+
+size_t engine_cached(const struct engine *e, size_t seq)
+{
+    size_t length = kv_cache_length(e->cache, seq);
+    return length > e->start ? length - e->start : 0;
+}
+
+void engine_keep(struct engine *e, size_t seq, size_t length)
+{
+    kv_cache_truncate(e->cache, seq, length ? e->start + length : 0);
+}
+
+enum sooth_status engine_copy(struct engine *e, size_t dst, size_t src, size_t length)
+{
+    return kv_cache_copy(e->cache, dst, src, e->start + length);
 }
 
 void engine_free(struct engine *e)
@@ -71,11 +111,24 @@ void engine_clear(struct engine *e)
     e->logits = e->exit_logits = NULL;
 }
 
-bool engine_row(struct engine *e, size_t seq, size_t pos, int32_t token, bool want)
+static bool engine_push(struct engine *e, size_t seq, size_t pos, int32_t token, bool want)
 {
     e->n_wanted += want;
     return vec_push(&e->token, token) && vec_push(&e->pos, (uint32_t)pos) && vec_push(&e->seq, (uint32_t)seq) &&
-           vec_push(&e->want, (uint8_t)want);
+           vec_push(&e->want, (uint8_t)want) && vec_push(&e->target, -1);
+}
+
+bool engine_row(struct engine *e, size_t seq, size_t pos, int32_t token, bool want)
+{
+    for (size_t i = 0; pos == 0 && i < e->lead; i++) /* their embeddings are the adapters' */
+        if (!engine_push(e, seq, e->start - e->lead + i, 0, false))
+            return false;
+    return engine_push(e, seq, e->start + pos, token, want);
+}
+
+void engine_target(struct engine *e, int32_t token)
+{
+    e->target.items[e->target.count - 1] = token;
 }
 
 bool engine_exit(struct engine *e, unsigned layer, bool raw)

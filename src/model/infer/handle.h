@@ -41,6 +41,10 @@ static inline size_t model_context_most(const struct sooth_model *m)
 /* chat.c: messages to tokens by the model's template; start token at most once. */
 enum sooth_status chat_tokenize(const struct sooth_model *m, const struct sooth_message *messages,
                                 size_t n, struct sooth_tokens *out, struct sooth_error *err);
+/* wear.c: the public adapters, put on a batch. */
+struct infer_batch;
+enum sooth_status wear_adapters(struct sooth_model *model, struct infer_batch *b, struct sooth_adapter *const *list, size_t n,
+                                struct sooth_error *err);
 /* prompt_tokens.c: a prompt in any form to tokens. room: 0, or the most tokens it may have: then the oldest turns (never the
  * system's, never the last) or the oldest tokens of a text are left out, and counted. */
 struct prompt {

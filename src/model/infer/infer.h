@@ -49,6 +49,12 @@ enum sooth_status infer_render(const struct sooth_model *model, const struct jso
 enum sooth_status infer_batch_new(struct sooth_model *model, size_t slots, size_t context,
                                   struct infer_batch **out, struct sooth_error *err);
 void infer_batch_free(struct infer_batch *b);
+size_t infer_context(const struct infer_batch *b); /* tokens a text may have, adapters' virtual ones taken off */
+
+/* From the next start on with these adapters (NULL: none); takes the set over, not its members. key tells sets apart: what was read
+ * with another one is not reused. SOOTH_ERR_BUSY while a slot is in use. */
+struct adapt_set;
+enum sooth_status infer_wear(struct infer_batch *b, struct adapt_set *set, uint64_t key, struct sooth_error *err);
 
 /* Starts a sequence in a slot that is not active. ids are copied; the strings and callbacks of
  * options are borrowed until infer_finish. A prompt that leaves no room for one token is

@@ -55,6 +55,13 @@ void sooth_session_free(struct sooth_session *s)
     mem_free(s);
 }
 
+enum sooth_status sooth_session_wear(struct sooth_session *s, struct sooth_adapter *const *list, size_t n, struct sooth_error *err)
+{
+    if (s->model->remote)
+        return n ? err_set(err, SOOTH_ERR_UNSUPPORTED, "adapters are for local models, not for server '%s'", s->model->info.path) : SOOTH_OK;
+    return wear_adapters(s->model, s->batch, list, n, err);
+}
+
 struct sooth_model *sooth_session_model(const struct sooth_session *s)
 {
     return s->model;
@@ -79,16 +86,16 @@ static enum sooth_status session_named_stops(struct sooth_generate_options *o, c
 }
 
 /* Room for a prompt that may be shortened: a quarter of the context, or all that is asked for if that is less, is for the answer. */
-static size_t session_room(const struct sooth_model *m, size_t context, const struct sooth_generate_options *o)
+static size_t session_room(const struct infer_batch *b, const struct sooth_generate_options *o)
 {
-    size_t all = context ? context : m->info.context, answer = all / 4;
+    size_t all = infer_context(b), answer = all / 4;
     if (o->max_tokens && o->max_tokens < answer)
         answer = o->max_tokens;
     return o->context_shift ? all - (answer ? answer : 1) : 0;
 }
 
 /* slot NULL: slot 0, else the one that helps most, told. */
-static enum sooth_status session_start(struct sooth_model *m, struct infer_batch *b, size_t context, const struct sooth_prompt *p,
+static enum sooth_status session_start(struct sooth_model *m, struct infer_batch *b, const struct sooth_prompt *p,
                                        const struct sooth_generate_options *options, size_t *slot, struct sooth_error *err)
 {
     struct sooth_generate_options o;
@@ -97,7 +104,7 @@ static enum sooth_status session_start(struct sooth_model *m, struct infer_batch
     size_t at = 0;
     sooth_generate_options_init(&o);
     o = options ? *options : o;
-    enum sooth_status status = prompt_tokens(m, p, session_room(m, context, &o), &prompt, err);
+    enum sooth_status status = prompt_tokens(m, p, session_room(b, &o), &prompt, err);
     if (status != SOOTH_OK)
         return status;
     if (slot && (at = *slot = infer_slot_for(b, prompt.tokens.ids, prompt.tokens.count)) == SIZE_MAX)
@@ -140,7 +147,7 @@ enum sooth_status sooth_generate(struct sooth_session *s, const struct sooth_pro
     sooth_generate_options_init(&plain);
     if (s->model->remote)
         return session_remote(s, prompt, options ? options : &plain, out, err);
-    enum sooth_status status = session_start(s->model, s->batch, 0, prompt, options, NULL, err), done;
+    enum sooth_status status = session_start(s->model, s->batch, prompt, options, NULL, err), done;
     if (status != SOOTH_OK)
         return status;
     while (status == SOOTH_OK && infer_active(s->batch, 0))
@@ -176,7 +183,7 @@ enum sooth_status sooth_chat(struct sooth_session *s, const struct sooth_message
 struct sooth_batch {
     struct sooth_model *model;
     struct infer_batch *batch;
-    size_t context, slots;
+    size_t slots;
 };
 
 enum sooth_status sooth_batch_new(struct sooth_model *model, size_t slots, size_t context, struct sooth_batch **out, struct sooth_error *err)
@@ -189,7 +196,7 @@ enum sooth_status sooth_batch_new(struct sooth_model *model, size_t slots, size_
     struct sooth_batch *b = mem_calloc(1, sizeof *b);
     if (!b)
         return err_nomem(err);
-    *b = (struct sooth_batch){.model = model, .context = context, .slots = slots};
+    *b = (struct sooth_batch){.model = model, .slots = slots};
     enum sooth_status status = infer_batch_new(model, slots, context, &b->batch, err);
     if (status != SOOTH_OK)
         mem_free(b);
@@ -206,10 +213,15 @@ void sooth_batch_free(struct sooth_batch *b)
     mem_free(b);
 }
 
+enum sooth_status sooth_batch_wear(struct sooth_batch *b, struct sooth_adapter *const *list, size_t n, struct sooth_error *err)
+{
+    return wear_adapters(b->model, b->batch, list, n, err);
+}
+
 enum sooth_status sooth_batch_start(struct sooth_batch *b, const struct sooth_prompt *prompt, const struct sooth_generate_options *options,
                                     size_t *slot, struct sooth_error *err)
 {
-    return session_start(b->model, b->batch, b->context, prompt, options, slot, err);
+    return session_start(b->model, b->batch, prompt, options, slot, err);
 }
 
 enum sooth_status sooth_batch_step(struct sooth_batch *b, struct sooth_error *err)

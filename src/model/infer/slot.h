@@ -51,15 +51,17 @@ struct batch_slot {
 struct infer_batch {
     struct sooth_model *model;
     struct engine *engine[BATCH_ENGINES]; /* [0]: the model; then those that guess or contrast */
-    size_t n_slots, context, vocab;
+    size_t n_slots, vocab;
+    size_t context, whole_context; /* tokens of a text; what adapters put before it counted too */
     struct batch_slot *slots;
-    uint64_t key;
+    struct adapt_set *worn; /* by engine 0; NULL: none */
+    uint64_t key;           /* of what is worn */
     bool failed; /* a forward failed: what the caches hold is not known, so nothing of it is reused */
 };
 
 static inline size_t stream_cached(const struct stream *t)
 {
-    return kv_cache_length(t->engine->cache, t->seq);
+    return engine_cached(t->engine, t->seq);
 }
 /* Makes the stream hold ids, keeping the cache of the longest common beginning but at most `most` tokens of it; false: no memory. */
 bool stream_set(struct infer_batch *b, struct stream *t, const int32_t *ids, size_t n, size_t most);

@@ -128,7 +128,7 @@ static void slot_shift(struct batch_slot *s)
         size_t keep = st->ids.count - n;
         memmove(st->ids.items + keep, st->ids.items + keep + drop, (n - drop) * sizeof *st->ids.items);
         st->ids.count -= drop;
-        kv_cache_truncate(st->engine->cache, st->seq, drop < n ? keep : keep - 1); /* the last token is always read */
+        engine_keep(st->engine, st->seq, drop < n ? keep : keep - 1); /* the last token is always read */
     }
     s->n_dropped += drop;
 }
@@ -184,7 +184,7 @@ static void slot_advance(struct infer_batch *b, struct batch_slot *s)
         right++;
     for (size_t t = 0; t <= STREAM_OTHER; t++)
         if (s->stream[t].engine)
-            kv_cache_truncate(s->stream[t].engine->cache, s->stream[t].seq, held[t] + right);
+            engine_keep(s->stream[t].engine, s->stream[t].seq, held[t] + right);
     speculate_learn(s, right);
     if (s->state == SLOT_DECODE && slot_full(b, s))
         slot_shift(s);
