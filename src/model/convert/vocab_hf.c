@@ -75,9 +75,11 @@ static void put_added(struct vocab_out *v)
         jsonw_object(&v->w);
         jsonw_key(&v->w, "id"), jsonw_int(&v->w, (int64_t)i);
         jsonw_key(&v->w, "content"), jsonw_stringn(&v->w, v->tokens[i].text, v->tokens[i].len);
-        static const char *const off[] = {"single_word", "lstrip", "rstrip", "normalized"};
-        for (size_t k = 0; k < 4; k++)
-            jsonw_key(&v->w, off[k]), jsonw_bool(&v->w, false);
+        const unsigned strips = token_strips(v->t, (int32_t)i);
+        jsonw_key(&v->w, "single_word"), jsonw_bool(&v->w, false);
+        jsonw_key(&v->w, "lstrip"), jsonw_bool(&v->w, strips & TOKEN_STRIP_LEFT);
+        jsonw_key(&v->w, "rstrip"), jsonw_bool(&v->w, strips & TOKEN_STRIP_RIGHT);
+        jsonw_key(&v->w, "normalized"), jsonw_bool(&v->w, false);
         jsonw_key(&v->w, "special"), jsonw_bool(&v->w, v->kinds[i] != KIND_USER);
         jsonw_end_object(&v->w);
     }

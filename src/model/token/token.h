@@ -32,6 +32,8 @@ enum token_type {
     TOKEN_BYTE = 6    /* "<0x0A>" */
 };
 
+enum { TOKEN_STRIP_LEFT = 1, TOKEN_STRIP_RIGHT = 2 };
+
 enum token_choice { TOKEN_UNSAID = 0, TOKEN_NO, TOKEN_YES }; /* what a file may leave unsaid */
 
 /* Everything borrowed: tokenizer_new copies what it keeps. token_source_init gives "nothing said". */
@@ -44,6 +46,7 @@ struct token_source {
     size_t n_scores;
     const int32_t *types;              /* [n_types] enum token_type, or NULL = all TOKEN_NORMAL */
     size_t n_types;
+    const unsigned char *strips;       /* [n] TOKEN_STRIP_LEFT, _RIGHT: blanks around an added token that belong to it; NULL = none */
     const struct token_str *merges;    /* [n_merges] "left right", by rank */
     size_t n_merges;
     int64_t bos, eos, unk, sep, pad, cls, mask, eot, eom; /* ids, -1 = none */
@@ -89,6 +92,7 @@ bool token_adds_eos(const struct tokenizer *t);
 bool token_adds_space(const struct tokenizer *t); /* a blank before the text, as SentencePiece's older vocabularies want it */
 bool token_is_end(const struct tokenizer *t, int32_t id);     /* eos, eot, eom or a known end-of-turn token */
 bool token_is_control(const struct tokenizer *t, int32_t id); /* also true for ids outside the vocabulary */
+unsigned token_strips(const struct tokenizer *t, int32_t id); /* TOKEN_STRIP_LEFT, TOKEN_STRIP_RIGHT */
 /* The piece as stored in the vocabulary (byte-mapped, U+2581 and all); an id outside gives an empty string. */
 struct token_str token_piece(const struct tokenizer *t, int32_t id);
 int32_t token_find(const struct tokenizer *t, const char *piece, size_t len); /* exact stored piece, or -1 */

@@ -3,10 +3,14 @@
  * that a seam between template and user text changes nothing.
  *
  *     control text   control and user-defined pieces     a control piece must lie in control text from end to end
- *     plain text     user-defined pieces only            these are ordinary text (newline runs, HTML tags) */
+ *     plain text     user-defined pieces only            these are ordinary text (newline runs, HTML tags)
+ *
+ * Some added pieces swallow the blanks before or behind them, in whichever text these stand. */
 #include <string.h>
 #include "core/base/checked.h"
 #include "core/base/error.h"
+#include "core/base/unicode.h"
+#include "core/base/utf8.h"
 #include "model/token/token_vocab.h"
 
 bool sink_add(struct token_sink *s, int32_t id, size_t start, size_t end)
@@ -75,6 +79,30 @@ static enum sooth_status flush_run(struct encoding *e, size_t end)
     return status;
 }
 
+static bool is_blank(uint32_t code)
+{
+    return code != UTF8_BAD && uni_class(code) & UNI_SPACE;
+}
+
+/* Start of the blanks that end at `at`, not before `from`. */
+static size_t blanks_before(const char *s, size_t from, size_t at)
+{
+    while (at > from) {
+        size_t size, start = utf8_floor(s, at, at - 1);
+        if (start < from || !is_blank(utf8_decode(s + start, at - start, &size)) || start + size != at)
+            break;
+        at = start;
+    }
+    return at;
+}
+
+static size_t blanks_after(const char *s, size_t at, size_t end)
+{
+    for (size_t size; at < end && is_blank(utf8_decode(s + at, end - at, &size)); at += size)
+        ;
+    return at;
+}
+
 /* Cuts special pieces out of [at, end), all of one kind. *resume: where the next segment may begin, because
  * a user-defined piece may run on over the seam. */
 static enum sooth_status cut_segment(struct encoding *e, bool control, size_t at, size_t end, size_t *resume)
@@ -94,12 +122,15 @@ static enum sooth_status cut_segment(struct encoding *e, bool control, size_t at
             at++;
             continue;
         }
-        status = flush_run(e, at);
+        unsigned strips = token_strips(e->t, id);
+        status = flush_run(e, strips & TOKEN_STRIP_LEFT ? blanks_before(text, e->run, at) : at);
         if (status)
             return status;
         if (!sink_add(&e->sink, id, at, at + len))
             return err_nomem(e->err);
         at += len;
+        if (strips & TOKEN_STRIP_RIGHT)
+            at = blanks_after(text, at, e->j->len);
         e->run = at;
     }
     *resume = at;

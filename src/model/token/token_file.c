@@ -76,6 +76,26 @@ static enum sooth_status take_arrays(struct arena *a, const struct tensor_file *
     return SOOTH_OK;
 }
 
+/* GGUF has no place for the blanks that added tokens swallow; of the families that it holds Phi-3 has them, behind every token of a turn. */
+static enum sooth_status take_strips(struct arena *a, const struct tensor_file *f, struct token_source *s, struct sooth_error *err)
+{
+    static const char *const without[] = {"<unk>", "<s>", "<|endoftext|>"};
+    unsigned char *strips;
+    if (strcmp(tensor_file_string(f, "general.architecture", ""), "phi3") || !s->model || strcmp(s->model, "llama") || !s->types || s->n_types != s->n)
+        return SOOTH_OK;
+    strips = arena_calloc(a, s->n, 1);
+    if (!strips)
+        return err_nomem(err);
+    for (size_t i = 0; i < s->n; i++) {
+        bool keeps = s->types[i] != TOKEN_CONTROL && s->types[i] != TOKEN_USER;
+        for (size_t k = 0; k < 3; k++)
+            keeps |= s->pieces[i].len == strlen(without[k]) && !memcmp(s->pieces[i].text, without[k], s->pieces[i].len);
+        strips[i] = keeps ? 0 : TOKEN_STRIP_RIGHT;
+    }
+    s->strips = strips;
+    return SOOTH_OK;
+}
+
 static enum sooth_status from_facts(const struct tensor_file *f, struct tokenizer **out, struct sooth_error *err)
 {
     struct token_source s;
@@ -92,6 +112,8 @@ static enum sooth_status from_facts(const struct tensor_file *f, struct tokenize
     s.add_space_prefix = take_choice(f, GGML "add_space_prefix");
     s.remove_extra_whitespaces = take_choice(f, GGML "remove_extra_whitespaces");
     status = take_arrays(&a, f, &s, err);
+    if (!status)
+        status = take_strips(&a, f, &s, err);
     if (!status)
         status = tokenizer_new(&s, out, err);
     arena_release(&a);

@@ -184,7 +184,8 @@ static enum sooth_status copy_pieces(struct tokenizer *t, const struct token_sou
     t->ends = mem_calloc(s->n, 1);
     if (s->scores)
         t->scores = mem_dup(s->scores, s->n * sizeof *s->scores);
-    if (!t->blob || !t->offset || !t->types || !t->ends || (s->scores && !t->scores))
+    t->strips = s->strips ? mem_dup(s->strips, s->n) : NULL;
+    if (!t->blob || !t->offset || !t->types || !t->ends || (s->scores && !t->scores) || (s->strips && !t->strips))
         return err_nomem(err);
     total = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -379,6 +380,7 @@ void tokenizer_free(struct tokenizer *t)
     mem_free(t->scores);
     mem_free(t->types);
     mem_free(t->ends);
+    mem_free(t->strips);
     mem_free(t->table);
     mem_free(t->template);
     mem_free(t->bos_text);
@@ -422,6 +424,11 @@ bool token_is_end(const struct tokenizer *t, int32_t id)
 bool token_is_control(const struct tokenizer *t, int32_t id)
 {
     return id < 0 || (size_t)id >= t->n || t->types[id] == TOKEN_CONTROL;
+}
+
+unsigned token_strips(const struct tokenizer *t, int32_t id)
+{
+    return t->strips && id >= 0 && (size_t)id < t->n ? t->strips[id] : 0;
 }
 
 struct token_str token_piece(const struct tokenizer *t, int32_t id)

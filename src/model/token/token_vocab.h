@@ -48,6 +48,7 @@ struct tokenizer {
     float *scores;        /* [n] or NULL */
     unsigned char *types; /* [n] enum token_type */
     unsigned char *ends;  /* [n] true for end tokens */
+    unsigned char *strips; /* [n] TOKEN_STRIP_..., or NULL */
     uint32_t *table;      /* open addressing: id + 1, 0 = empty */
     size_t mask;
     struct piece_trie control, user; /* what is cut out of control text, of any text */

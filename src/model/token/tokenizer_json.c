@@ -7,7 +7,7 @@
  *                     is unknown is refused by name
  *     post_processor  which tokens are put before and behind a text
  *
- * tokenizer_config.json adds bos_token and its like, and the chat template. Left out: lstrip, rstrip and single_word of added
+ * tokenizer_config.json adds bos_token and its like, and the chat template. Left out: single_word of added
  * tokens, truncation, padding, and decoders (each family knows its own). */
 #include <math.h>
 #include <string.h>
@@ -23,6 +23,7 @@ struct reader {
     struct token_str *pieces;
     int32_t *types;
     float *scores;
+    unsigned char *strips;
     struct sooth_error *err;
 };
 
@@ -94,6 +95,7 @@ static enum sooth_status take_vocab(struct reader *r)
     r->pieces = arena_calloc(&r->arena, r->s.n, sizeof *r->pieces);
     r->types = arena_calloc(&r->arena, r->s.n, sizeof *r->types);
     r->scores = arena_calloc(&r->arena, r->s.n, sizeof *r->scores);
+    r->strips = arena_calloc(&r->arena, r->s.n, 1);
     if (r->arena.failed)
         return err_nomem(r->err);
     for (const struct json *e = vocab->child; e; e = e->next, i++) {
@@ -108,6 +110,9 @@ static enum sooth_status take_vocab(struct reader *r)
         size_t id = (size_t)json_int(e, "id", 0);
         r->pieces[id] = (struct token_str){json_get(e, "content")->text, json_get(e, "content")->len};
         r->types[id] = json_bool(e, "special", false) ? TOKEN_CONTROL : TOKEN_USER;
+        r->strips[id] = (unsigned char)((json_bool(e, "lstrip", false) ? TOKEN_STRIP_LEFT : 0) | (json_bool(e, "rstrip", false) ? TOKEN_STRIP_RIGHT : 0));
+        if (r->strips[id])
+            r->s.strips = r->strips;
     }
     for (i = 0; i < r->s.n; i++)
         r->types[i] = r->types[i] ? r->types[i] : TOKEN_UNUSED;

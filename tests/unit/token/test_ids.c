@@ -106,11 +106,44 @@ static void pairs_e5(void **state)
     tokenizer_free(t);
 }
 
+/* Added tokens that swallow blanks, also over the seam between template and text. */
+static void added_tokens_strip_as_the_reference(void **state)
+{
+    char path[4096];
+    size_t len;
+    struct arena a;
+    struct tokenizer *t;
+    struct sooth_error err = {0};
+    char *text = read_all(golden_path("added.json", path, sizeof path), &len);
+    (void)state;
+    arena_init(&a, 0);
+    const struct json *g = json_parse(&a, text, len, 0, NULL, &err), *json = json_get(g, "tokenizer");
+    assert_non_null(json);
+    if (tokenizer_from_json(json->text, json->len, NULL, 0, &t, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    for (const struct json *c = json_get(g, "cases")->child; c; c = c->next) {
+        const struct json *x = json_get(c, "text");
+        struct token_ids ids = {0};
+        struct token_segment whole = {SEG_CONTROL, x->text, x->len};
+        assert_int_equal(token_encode(t, &whole, 1, 0, &ids, NULL, NULL), SOOTH_OK);
+        check_list(x->text, json_get(c, "ids"), &ids);
+        vec_free(&ids);
+    }
+    struct token_ids ids = {0};
+    struct token_segment parts[] = {{SEG_CONTROL, "a<r>\n", 5}, {SEG_TEXT, "  <p>", 5}};
+    assert_int_equal(token_encode(t, parts, 2, 0, &ids, NULL, NULL), SOOTH_OK);
+    assert_int_equal(ids.count, 5); /* a, the token, and three bytes of text that name nothing */
+    vec_free(&ids);
+    tokenizer_free(t);
+    arena_release(&a);
+    mem_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_smollm2), cmocka_unit_test(ids_gemma3), cmocka_unit_test(ids_minilm), cmocka_unit_test(ids_e5),
-        cmocka_unit_test(pairs_minilm), cmocka_unit_test(pairs_e5),
+        cmocka_unit_test(added_tokens_strip_as_the_reference), cmocka_unit_test(pairs_minilm), cmocka_unit_test(pairs_e5),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
