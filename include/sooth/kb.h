@@ -25,6 +25,8 @@ struct sooth_kb_options {
     bool read_only;
     bool reembed;           /* embed every chunk again with `embedder`, which then belongs to the store */
     size_t chunk_tokens;    /* 0 = the embedder's own good size; fixed when the store is made */
+    const char *split;      /* how documents are cut: a row of sooth_kb_list("splitter"), NULL = what the store remembers,
+                               else "sentence"; fixed when the store is made. Kept by pointer while the store is open */
 };
 
 /* A store remembers its embedder (fingerprint, dimension, prefixes). Another one is SOOTH_ERR_ARG, with the command

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 1; i < d.block_count; i++)
         blocks[i].header = blocks[i].kind == DOC_TABLE_ROW && blocks[0].kind == DOC_TABLE_ROW ? 0
                                                                                               : -1;
-    if (chunk_document(&d, e, tokens, overlap, &c, NULL) != SOOTH_OK)
+    if (chunk_document(&d, e, splitter_at(size % 7 % 6, NULL), tokens, overlap, &c, NULL) != SOOTH_OK)
         return 0;
     for (size_t i = 0; i < c.count; i++) {
         const struct store_chunk *k = &c.items[i];

@@ -9,7 +9,7 @@ struct add_args {
     struct common_args common;
     struct kb_args kb;
     struct text_list include, exclude, tags;
-    const char *name, *encoding, *ocr, *metric;
+    const char *name, *encoding, *ocr, *metric, *split;
     int64_t chunk_tokens;
     bool reembed;
 };
@@ -23,6 +23,7 @@ static const struct option_row add_options[] = {
     OPT_TEXT(add_args, encoding, "encoding", 0, "NAME", "the text encoding, instead of detecting it"),
     OPT_TEXT(add_args, ocr, "ocr", 0, "auto|always|never", "text in scanned pages and pictures: of pages without usable text (default), of all, of none"),
     OPT_INT(add_args, chunk_tokens, "chunk-tokens", 0, "N", "tokens a chunk, fixed with the first add (default: the embedder's own size)", 16, 8192),
+    OPT_TEXT(add_args, split, "split", 0, "NAME", "how documents are cut: sentence (default), fixed, recursive, window, semantic, parent; fixed with the first add"),
     OPT_TEXT(add_args, metric, "metric", 0, "cosine|dot|l2|l1", "vector similarity, fixed with the first add (default cosine)"),
     OPT_FLAG(add_args, reembed, "reembed", 0, "embed every chunk again with --embedder, which then belongs to the store"),
 };
@@ -121,7 +122,7 @@ static struct sooth_kb *open_store(const struct add_args *a, int *status)
 {
     struct sooth_kb_options options = {
         .embedder = a->kb.embedder, .metric = a->metric, .threads = (unsigned)a->common.threads, .create = true,
-        .reembed = a->reembed, .chunk_tokens = (size_t)a->chunk_tokens,
+        .reembed = a->reembed, .split = a->split, .chunk_tokens = (size_t)a->chunk_tokens,
     };
     const char *dir = cli_kb_dir(&a->kb);
     struct sooth_kb *kb = NULL;

@@ -47,6 +47,7 @@ struct store_embedder {
     size_t dim, chunk_tokens;
     const float
         *centres; /* [SCRIPTS, dim]: the mean vector of questions in each script; NULL = unknown */
+    const char *split; /* how documents are cut into passages; NULL = as the house does */
 };
 const struct store_embedder *store_embedder(const struct store *s);
 /* Sets it when none is set. Another fingerprint or dimension than the one remembered is

@@ -277,7 +277,7 @@ enum sooth_status store_end(struct store *s, bool commit, struct sooth_error *er
  * ------------------------------------------------------------------------------------------- */
 
 static const char *const owned_keys[] = {"embedder", "fingerprint", "metric", "query_prefix",
-                                         "passage_prefix"};
+                                         "passage_prefix", "split"};
 
 static enum sooth_status meta_text(struct store *s, const char *key, char **out,
                                    struct sooth_error *err)
@@ -339,7 +339,8 @@ enum sooth_status store_embedder_read(struct store *s, struct sooth_error *err)
     for (size_t i = 0; i < sizeof owned_keys / sizeof *owned_keys && status == SOOTH_OK; i++)
         status = meta_text(s, owned_keys[i], &s->owned[i], err);
     s->embedder = (struct store_embedder){s->owned[0], s->owned[1], s->owned[2], s->owned[3],
-                                          s->owned[4], 0,           0,           NULL};
+                                          s->owned[4], 0,           0,           NULL,
+                                          s->owned[5]};
     if (status == SOOTH_OK)
         status = meta_number(s, "dim", &s->embedder.dim, err);
     if (status == SOOTH_OK)
@@ -355,10 +356,12 @@ const struct store_embedder *store_embedder(const struct store *s)
 static enum sooth_status embedder_write(struct store *s, const struct store_embedder *e,
                                         struct sooth_error *err)
 {
-    const char *values[] = {e->name, e->fingerprint, e->metric, e->query_prefix, e->passage_prefix};
+    const char *values[] = {e->name,         e->fingerprint,    e->metric,
+                            e->query_prefix, e->passage_prefix, e->split};
     enum sooth_status status = SOOTH_OK;
     for (size_t i = 0; i < sizeof owned_keys / sizeof *owned_keys && status == SOOTH_OK; i++)
-        status = sql_run(s, SQL_META_SET, err, "tt", owned_keys[i], values[i]);
+        if (values[i])
+            status = sql_run(s, SQL_META_SET, err, "tt", owned_keys[i], values[i]);
     if (status == SOOTH_OK)
         status = sql_run(s, SQL_META_SET, err, "ti", "dim", (int64_t)e->dim);
     if (status == SOOTH_OK)

@@ -91,7 +91,7 @@ struct store {
     int depth; /* transactions nested by us: the inner ones do nothing */
     sqlite3_stmt *statements[SQL_COUNT];
     struct store_embedder embedder;
-    char *owned[5]; /* the strings of embedder */
+    char *owned[6]; /* the strings of embedder */
     float *centres; /* embedder.centres */
     struct snapshot snapshot;
     bool have_snapshot;

@@ -2,59 +2,63 @@
  *
  *   document   [heading][sentence sentence sentence][row][row][code       ]
  *   units          u0       u1       u2       u3     u4   u5     u6            each fits a passage
- * alone passages   |--------- 0 ---------|
- *                              |------- 1 --------|                            u2 is the overlap
- *                                                  |-------- 2 --------|
  *
  * 1. Units: the sentences of prose (core/base/sentence.h: Latin and Chinese ends, closing marks
  * stay), table rows, headings, and code blocks, which stay whole unless longer than the limit, then
  * their lines. What is longer than a passage is cut by chunk_cut.
- * 2. Passages: as many units as fit with the context. A new section begins a new passage once the
- * old one is a quarter full; a new page, once it is half full. Inside prose the last sentences are
- * repeated at the start of the next passage, up to `overlap` tokens.
+ * 2. Passages are runs of units; which, is the business of a row of the table of splitters
+ * (split_NAME.c).
  * 3. What is embedded and indexed is the context: title, heading path, the table's header row, then
  * the passage. All of it is counted. What is shown is exactly text[start, end).
  *
- * With n units of one token, size c and overlap o, this gives 1 + ceil((n - c) / (c - o)) passages.
- * What it leaves out: passages by meaning; one level only, no parents. */
+ * What holds for every row: passages ascend, none is over the limit, none ends inside a character, and
+ * what no passage holds is blank. */
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "core/base/sentence.h"
 #include "core/base/utf8.h"
-#include "core/base/vec.h"
-#include "know/retrieve/retrieve.h"
+#include "know/retrieve/split.h"
 
 enum {
     MARGIN = 4,
     CONTEXT_SHARE = 4
 }; /* tokens kept free; title, headings and header row take a quarter each at most */
 
-struct unit {
-    size_t start, end, tokens;
-    size_t block;
-    bool prose; /* may be repeated as overlap */
+#define ROW(x) extern const struct splitter splitter_##x;
+#include "know/retrieve/split_rows.inc"
+#undef ROW
+#define ROW(x) &splitter_##x,
+static const struct splitter *const splitters[] = {
+#include "know/retrieve/split_rows.inc"
 };
+#undef ROW
+#define SPLITTERS (sizeof splitters / sizeof *splitters)
 
-struct head { /* the context lines of one heading */
-    const char *path;
-    size_t tokens;
-    bool made;
-};
+const struct splitter *splitter_find(const char *name)
+{
+    for (size_t i = 0; i < SPLITTERS; i++)
+        if (!name || strcmp(splitters[i]->name, name) == 0)
+            return splitters[i]; /* the first is the way of the house */
+    return NULL;
+}
 
-struct chunker {
-    const struct document *d;
-    const struct embedder *e;
-    size_t limit, overlap;
-    struct chunks *out;
-    VEC(struct unit) units;
-    VEC(struct store_chunk) items;
-    struct head *heads; /* [block_count + 1]: of the heading block i - 1; 0 = under none */
-    size_t title_tokens;
-    struct sooth_error *err;
-};
+const char *splitter_at(size_t i, const char **about)
+{
+    if (i >= SPLITTERS)
+        return NULL;
+    if (about)
+        *about = splitters[i]->about;
+    return splitters[i]->name;
+}
 
-static size_t count(const struct chunker *c, size_t start, size_t end)
+unsigned splitter_family(const char *name)
+{
+    const struct splitter *s = splitter_find(name);
+    return s ? s->family : 0;
+}
+
+size_t chunker_count(const struct chunker *c, size_t start, size_t end)
 {
     return c->e->count(c->e, c->d->text + start, end - start);
 }
@@ -69,8 +73,8 @@ static bool is_space(char ch)
  */
 
 /* Adds text[start, end), cut into pieces where it is over the budget of its block. */
-static bool add_unit(struct chunker *c, size_t block, size_t start, size_t end, size_t budget,
-                     bool prose)
+bool chunker_unit(struct chunker *c, size_t block, size_t start, size_t end, size_t budget,
+                  bool prose)
 {
     const char *text = c->d->text;
     while (start < end && is_space(text[start]))
@@ -85,7 +89,7 @@ static bool add_unit(struct chunker *c, size_t block, size_t start, size_t end, 
         while (stop > start && is_space(text[stop - 1]))
             stop--;
         if (stop > start &&
-            !vec_push(&c->units, ((struct unit){start, stop, count(c, start, stop), block, prose})))
+            !vec_push(&c->units, ((struct unit){start, stop, chunker_count(c, start, stop), block, prose})))
             return false;
         start = to;
         while (start < end && is_space(text[start]))
@@ -99,7 +103,7 @@ static bool add_lines(struct chunker *c, size_t block, size_t start, size_t end,
     while (start < end) {
         const char *nl = memchr(c->d->text + start, '\n', end - start);
         size_t stop = nl ? (size_t)(nl - c->d->text) : end;
-        if (!add_unit(c, block, start, stop, budget, false))
+        if (!chunker_unit(c, block, start, stop, budget, false))
             return false;
         start = stop + (nl != NULL);
     }
@@ -111,7 +115,7 @@ static bool add_sentences(struct chunker *c, size_t block, size_t start, size_t 
     struct sentence s;
     size_t at = 0;
     while (sentence_next(c->d->text + start, end - start, &at, &s))
-        if (!add_unit(c, block, start + s.start, start + s.end, budget, true))
+        if (!chunker_unit(c, block, start + s.start, start + s.end, budget, true))
             return false;
     return true;
 }
@@ -121,29 +125,43 @@ static size_t header_tokens(const struct chunker *c, const struct doc_block *b)
     if (b->header < 0)
         return 0;
     const struct doc_block *h = &c->d->blocks[b->header];
-    size_t n = count(c, h->start, h->end);
+    size_t n = chunker_count(c, h->start, h->end);
     return n <= c->limit / CONTEXT_SHARE ? n : 0;
 }
 
-static const struct head *head_of(struct chunker *c, size_t block);
+static const struct chunk_head *head_of(struct chunker *c, size_t block);
+
+size_t chunker_budget(struct chunker *c, size_t block)
+{
+    const struct doc_block *b = &c->d->blocks[block];
+    size_t used = MARGIN + c->title_tokens + head_of(c, block)->tokens + header_tokens(c, b);
+    return c->limit > used + 8 ? c->limit - used : 8;
+}
 
 static bool add_block(struct chunker *c, size_t i)
 {
     const struct doc_block *b = &c->d->blocks[i];
-    size_t used = MARGIN + c->title_tokens + head_of(c, i)->tokens + header_tokens(c, b);
-    size_t budget = c->limit > used + 8 ? c->limit - used : 8;
+    size_t budget = chunker_budget(c, i);
     switch (b->kind) {
     case DOC_CODE:
         if (b->end - b->start <= budget ||
-            (b->end - b->start <= budget * 16 && count(c, b->start, b->end) <= budget))
-            return add_unit(c, i, b->start, b->end, budget, false);
+            (b->end - b->start <= budget * 16 && chunker_count(c, b->start, b->end) <= budget))
+            return chunker_unit(c, i, b->start, b->end, budget, false);
         return add_lines(c, i, b->start, b->end, budget);
     case DOC_TABLE_ROW:
     case DOC_HEADING:
-        return add_unit(c, i, b->start, b->end, budget, false);
+        return chunker_unit(c, i, b->start, b->end, budget, false);
     default:
         return add_sentences(c, i, b->start, b->end, budget);
     }
+}
+
+bool chunker_units(struct chunker *c)
+{
+    bool ok = true;
+    for (size_t i = 0; i < c->d->block_count; i++)
+        ok = add_block(c, i) && ok;
+    return ok;
 }
 
 /* --- context
@@ -152,11 +170,11 @@ static bool add_block(struct chunker *c, size_t i)
 
 /* "A > B > C" within a quarter of the limit: the outermost headings go first, the innermost is cut.
  */
-static const struct head *head_of(struct chunker *c, size_t block)
+static const struct chunk_head *head_of(struct chunker *c, size_t block)
 {
-    static const struct head none = {"", 0, true};
+    static const struct chunk_head none = {"", 0, true};
     int32_t heading = c->d->blocks[block].heading;
-    struct head *h = &c->heads[heading + 1];
+    struct chunk_head *h = &c->heads[heading + 1];
     if (h->made)
         return h;
     struct buf path = BUF_INIT;
@@ -210,8 +228,7 @@ static void item_set(struct chunker *c, struct store_chunk *item, size_t first, 
     item->page = c->d->page_count ? doc_page_at(c->d, u->start) : 0;
 }
 
-/* How many units from `first` fill a passage. */
-static size_t pack(struct chunker *c, size_t first)
+size_t chunker_pack(struct chunker *c, size_t first, bool structure)
 {
     const struct unit *u = c->units.items;
     const struct doc_block *b = c->d->blocks;
@@ -220,7 +237,7 @@ static size_t pack(struct chunker *c, size_t first)
                   header_tokens(c, &b[u[first].block]);
     room = c->limit > room ? c->limit - room : 1;
     for (; n < c->units.count && used + u[n].tokens <= room; used += u[n++].tokens) {
-        if (n == first)
+        if (n == first || !structure)
             continue;
         const struct doc_block *now = &b[u[n].block], *last = &b[u[n - 1].block];
         if (now->kind == DOC_HEADING && u[n].block != u[n - 1].block && used >= c->limit / 4)
@@ -232,8 +249,9 @@ static size_t pack(struct chunker *c, size_t first)
 }
 
 /* Counts what will be embedded; gives back units, then bytes, until it fits. */
-static enum sooth_status emit(struct chunker *c, size_t first, size_t *n, struct buf *context)
+enum sooth_status chunker_emit(struct chunker *c, size_t first, size_t *n)
 {
+    struct buf *context = &c->context;
     struct store_chunk item;
     struct unit *u = c->units.items;
     enum sooth_status status;
@@ -257,8 +275,8 @@ static enum sooth_status emit(struct chunker *c, size_t first, size_t *n, struct
         struct unit rest = u[first];
         rest.start += cut;
         u[first].end = u[first].start + cut;
-        u[first].tokens = count(c, u[first].start, u[first].end);
-        rest.tokens = count(c, rest.start, rest.end);
+        u[first].tokens = chunker_count(c, u[first].start, u[first].end);
+        rest.tokens = chunker_count(c, rest.start, rest.end);
         if (!vec_push(&c->units, rest))
             return err_nomem(c->err);
         u = c->units.items;
@@ -273,7 +291,7 @@ static enum sooth_status emit(struct chunker *c, size_t first, size_t *n, struct
     return item.context && vec_push(&c->items, item) ? SOOTH_OK : err_nomem(c->err);
 }
 
-/* The first unit of the next passage: sentences of the same section are repeated. */
+/* The first unit of the passage behind [first, next). */
 static size_t step_back(const struct chunker *c, size_t first, size_t next)
 {
     const struct unit *u = c->units.items;
@@ -287,29 +305,49 @@ static size_t step_back(const struct chunker *c, size_t first, size_t next)
     return at;
 }
 
-static enum sooth_status cut_all(struct chunker *c)
+enum sooth_status chunker_all(struct chunker *c, bool structure)
 {
-    struct buf context = BUF_INIT;
     enum sooth_status status = SOOTH_OK;
-    for (size_t i = 0; i < c->d->block_count; i++)
-        if (!add_block(c, i))
-            status = err_nomem(c->err);
+    size_t fresh = 0; /* the first unit that no passage holds yet */
     for (size_t first = 0; first < c->units.count && status == SOOTH_OK;) {
-        size_t n = pack(c, first);
-        status = emit(c, first, &n, &context);
-        if (first + n >= c->units.count)
+        size_t n = chunker_pack(c, first, structure), before = c->units.count;
+        status = chunker_emit(c, first, &n);
+        fresh += first < fresh ? c->units.count - before : 0; /* a unit was cut in two */
+        if (status == SOOTH_OK && first + n <= fresh) {       /* the overlap left no room: without it */
+            c->items.count--;
+            first = fresh;
+            continue;
+        }
+        fresh = first + n;
+        if (fresh >= c->units.count)
             break;
-        first = step_back(c, first, first + n);
+        first = step_back(c, first, fresh);
     }
-    buf_release(&context);
-    return status == SOOTH_OK && c->out->arena.failed ? err_nomem(c->err) : status;
+    return status;
 }
 
-enum sooth_status chunk_document(const struct document *d, const struct embedder *e, size_t tokens,
-                                 size_t overlap, struct chunks *out, struct sooth_error *err)
+enum sooth_status chunker_run(struct chunker *c, size_t from, size_t *to)
 {
+    enum sooth_status status = SOOTH_OK;
+    while (from < *to && status == SOOTH_OK) {
+        size_t n = chunker_pack(c, from, false), before = c->units.count;
+        n = n < *to - from ? n : *to - from;
+        status = chunker_emit(c, from, &n);
+        *to += c->units.count - before; /* a unit may have been cut in two */
+        from += n;
+    }
+    return status;
+}
+
+enum sooth_status chunk_document(const struct document *d, const struct embedder *e,
+                                 const char *split, size_t tokens, size_t overlap,
+                                 struct chunks *out, struct sooth_error *err)
+{
+    const struct splitter *how = splitter_find(split);
     memset(out, 0, sizeof *out);
     arena_init(&out->arena, 0);
+    if (!how)
+        return err_set(err, SOOTH_ERR_ARG, "unknown way of splitting '%s'", split);
     struct doc_block whole = {
         .start = 0, .end = d->text_len, .heading = -1, .header = -1, .kind = DOC_PARAGRAPH};
     struct document plain = *d;
@@ -331,7 +369,10 @@ enum sooth_status chunk_document(const struct document *d, const struct embedder
         out->title = arena_strndup(&out->arena, d->title, len);
         c.title_tokens = e->count(e, d->title, len);
     }
-    enum sooth_status status = cut_all(&c);
+    enum sooth_status status = how->cut(&c);
+    if (status == SOOTH_OK && (out->arena.failed || c.items.failed))
+        status = err_nomem(err);
+    buf_release(&c.context);
     mem_free(c.heads);
     vec_free(&c.units);
     out->items = c.items.items;

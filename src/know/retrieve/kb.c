@@ -41,7 +41,12 @@ static enum sooth_status check_settings(struct sooth_kb *kb, const struct sooth_
     if (o->chunk_tokens && o->chunk_tokens < CHUNK_TOKENS_MIN)
         return err_set(err, SOOTH_ERR_ARG, "passages of %zu tokens are too small: %d is the least",
                        o->chunk_tokens, CHUNK_TOKENS_MIN);
+    const struct splitter *how = splitter_find(o->split);
+    if (!how)
+        return err_set(err, SOOTH_ERR_ARG, "unknown way of splitting '%s': sooth list splitters shows them",
+                       o->split);
     kb->metric_asked = o->metric != NULL;
+    kb->split = o->split;
     if (!se->fingerprint)
         return SOOTH_OK;
     if (!metric_parse(se->metric, &remembered))
@@ -53,6 +58,13 @@ static enum sooth_status check_settings(struct sooth_kb *kb, const struct sooth_
             "knowledge base '%s' uses the metric '%s', not '%s': it is fixed when it is made",
             store_path(kb->store), se->metric, o->metric);
     kb->metric = remembered;
+    if (o->split && splitter_find(se->split) != how && !o->reembed) {
+        err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' cuts documents by '%s', not by '%s'",
+                store_path(kb->store), se->split ? se->split : splitter_at(0, NULL), o->split);
+        return err_hint(err, "sooth add --kb %s --reembed --split %s cuts and embeds it all again",
+                        store_path(kb->store), o->split),
+               SOOTH_ERR_ARG;
+    }
     if (o->chunk_tokens && o->chunk_tokens != se->chunk_tokens && !o->reembed) {
         err_set(err, SOOTH_ERR_ARG, "knowledge base '%s' has passages of %zu tokens, not %zu",
                 store_path(kb->store), se->chunk_tokens, o->chunk_tokens);
@@ -176,7 +188,8 @@ enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *
                                         e->passage_prefix,
                                         e->dim,
                                         tokens < e->limit ? tokens : e->limit,
-                                        centres};
+                                        centres,
+                                        kb->split};
     enum sooth_status status = centres ? embedder_centres(e, centres, err) : err_nomem(err);
     if (status == SOOTH_OK)
         status = store_embedder_set(kb->store, &mine, replace, err);

@@ -29,7 +29,7 @@ enum sooth_status intake_prepare(struct sooth_kb *kb, const struct embedder *e, 
 {
     size_t tokens = store_embedder(kb->store)->chunk_tokens, packed = vector_packed(e->dim);
     enum sooth_status status =
-        chunk_document(&in->parsed, e, tokens, kb_overlap(tokens), &in->chunks, err);
+        chunk_document(&in->parsed, e, store_embedder(kb->store)->split, tokens, kb_overlap(tokens), &in->chunks, err);
     if (status != SOOTH_OK)
         return status;
     in->vectors = mem_array(in->chunks.count + 1, packed);
@@ -259,7 +259,7 @@ static enum sooth_status reembed_one(struct sooth_kb *kb, const struct embedder 
     if (status == SOOTH_OK)
         status = tags_parse(&a, tags_text, &tags, &n_tags, err);
     if (status == SOOTH_OK)
-        status = chunk_document(&in.parsed, e, tokens, kb_overlap(tokens), &in.chunks, err);
+        status = chunk_document(&in.parsed, e, store_embedder(kb->store)->split, tokens, kb_overlap(tokens), &in.chunks, err);
     if (status == SOOTH_OK) {
         in.missing = in.chunks.count;
         in.vectors = mem_array(in.chunks.count + 1, packed);

@@ -8,11 +8,17 @@ static const char *list_format(size_t i, const char **note)
     return doc_format_at(i, &name, NULL, note) ? name : NULL;
 }
 
+static const char *list_split(size_t i, const char **note)
+{
+    return splitter_at(i, note);
+}
+
 static const struct list_table {
     const char *name;
     const char *(*at)(size_t i, const char **note);
 } tables[] = {
     {"format", list_format},
+    {"splitter", list_split},
 };
 
 const char *sooth_kb_list_tables(size_t i)

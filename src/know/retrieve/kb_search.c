@@ -317,6 +317,46 @@ static enum sooth_status window_take(struct search *s, struct window *w, uint32_
     return status;
 }
 
+struct candidates_of {
+    const struct search *s;
+    size_t first; /* slot of the document's first passage */
+};
+
+static bool is_candidate(const void *user, size_t i)
+{
+    const struct candidates_of *c = user;
+    for (size_t k = 0; k < c->s->n; k++)
+        if (c->s->list[k].slot == c->first + i)
+            return true;
+    return false;
+}
+
+/* The parent of a passage, where most of it was found: its place becomes the window. */
+static enum sooth_status parent_take(struct search *s, struct window *w, uint32_t slot,
+                                     struct showing *all, size_t hit)
+{
+    const struct snapshot_doc *d = &s->v->docs[s->v->doc[slot]];
+    unsigned family = splitter_family(store_embedder(s->kb->store)->split);
+    const struct candidates_of c = {s, d->first};
+    size_t from, to;
+    enum sooth_status status = SOOTH_OK;
+    splitter_merge(family, slot - d->first, d->count, is_candidate, &c, &from, &to);
+    for (size_t i = from; i <= to && from < to && status == SOOTH_OK; i++) {
+        struct store_passage p;
+        status = store_passage(s->kb->store, s->v->chunk[d->first + i], &p, s->err);
+        if (status != SOOTH_OK)
+            break;
+        w->start = p.start < w->start ? p.start : w->start;
+        w->end = p.end > w->end ? p.end : w->end;
+        if (d->first + i != slot && !shown_add(all, text_hash(&p), hit))
+            status = err_nomem(s->err);
+        store_passage_release(&p);
+    }
+    w->from = (uint32_t)(d->first + from);
+    w->to = (uint32_t)(d->first + to);
+    return status;
+}
+
 /* Joins neighbours to the last hit: two behind, then one before, and so on, as bytes allow. */
 static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hits *out,
                                int64_t doc_id, struct showing *all)
@@ -324,7 +364,7 @@ static enum sooth_status widen(struct search *s, uint32_t slot, struct sooth_hit
     struct sooth_hit *h = &out->items[out->count - 1];
     struct window w = {slot, slot, h->start, h->end};
     bool open[2] = {true, true}; /* behind, before */
-    enum sooth_status status = SOOTH_OK;
+    enum sooth_status status = parent_take(s, &w, slot, all, out->count - 1);
     for (unsigned turn = 0;
          status == SOOTH_OK && (open[0] || open[1]) && w.to - w.from + 1 < WINDOW_PASSAGES;
          turn++) {

@@ -13,6 +13,7 @@ struct sooth_kb {
     enum metric metric;
     bool metric_asked;
     size_t chunk_tokens; /* asked for; 0 = the embedder's own good size */
+    const char *split;   /* asked for, a name of the table of splitters; NULL = the store's */
     unsigned threads;
 };
 

@@ -52,10 +52,21 @@ struct chunks { /* strings live in the arena; items[].vector is left NULL */
     size_t count;
     const char *title; /* as it stands in the contexts; NULL when none */
 };
-/* Passages of at most `tokens` tokens each, context included; overlap in tokens, whole sentences.
- */
-enum sooth_status chunk_document(const struct document *d, const struct embedder *e, size_t tokens,
-                                 size_t overlap, struct chunks *out, struct sooth_error *err);
+/* Passages of at most `tokens` tokens each, context included; overlap in tokens. split: a row of the table
+ * of splitters, NULL = the way of the house ("sentence"); an unknown one is ARG. */
+enum sooth_status chunk_document(const struct document *d, const struct embedder *e,
+                                 const char *split, size_t tokens, size_t overlap,
+                                 struct chunks *out, struct sooth_error *err);
+/* The table of splitters (split_NAME.c): the row of that name, NULL = the first; the i-th name; how many
+ * neighbouring passages have one parent (0 = there are no parents). */
+struct splitter;
+const struct splitter *splitter_find(const char *name);
+const char *splitter_at(size_t i, const char **about);
+unsigned splitter_family(const char *name);
+/* split_parent.c: passages [*from, *to] of `count` that stand for passage `at`: itself, or its parent when
+ * more than half of that is found, and so on for the parent's. found(user, i): passage i was. */
+void splitter_merge(unsigned family, size_t at, size_t count, bool (*found)(const void *user, size_t i),
+                    const void *user, size_t *from, size_t *to);
 void chunks_release(struct chunks *c);
 /* The longest front of text (at least one character, not inside a grapheme where possible) of at
  * most `tokens` tokens, preferably behind a clause mark or blank. */

@@ -14,6 +14,7 @@
 #include "know/retrieve/retrieve.h"
 
 static struct embedder *hash;
+static const char *split; /* the way that is tested; NULL = the default */
 
 static int open_hash(void **state)
 {
@@ -87,7 +88,7 @@ static void cut(const struct made *m, const struct embedder *e, size_t tokens, s
                 struct chunks *out)
 {
     struct sooth_error err = {0};
-    if (chunk_document(&m->d, e, tokens, overlap, out, &err) != SOOTH_OK)
+    if (chunk_document(&m->d, e, split, tokens, overlap, out, &err) != SOOTH_OK)
         fail_msg("%s", err.text);
 }
 
@@ -330,6 +331,166 @@ static void any_mixture_keeps_the_rules(void **state)
     }
 }
 
+/* --- the table of splitters */
+
+static void (*const rules[])(void **state) = {
+    lesson_rag_07_chinese_without_spaces,
+    lesson_rag_09_size_is_the_embedders_own,
+    graphemes_stay_whole,
+    any_mixture_keeps_the_rules,
+};
+
+static void every_way_keeps_the_rules(void **state)
+{
+    size_t n = 0;
+    for (; (split = splitter_at(n, NULL)); n++) {
+        print_message("# %s\n", split);
+        for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+            if (rules[i] != lesson_rag_07_chinese_without_spaces || strcmp(split, "fixed") != 0)
+                rules[i](state); /* fixed cuts sentences, that is what it is */
+    }
+    assert_true(n >= 6);
+    assert_string_equal(splitter_at(0, NULL), "sentence");
+    struct chunks c;
+    struct sooth_error err = {0};
+    const struct document none = {0};
+    assert_int_equal(chunk_document(&none, hash, "fixd", 100, 0, &c, &err), SOOTH_ERR_ARG);
+    assert_null(splitter_find("fixd"));
+}
+
+/* n tokens, size c, overlap o: 1 + ceil(max(0, n - c) / (c - o)) passages; the overlap is exact. */
+static void golden_fixed_windows(void **state)
+{
+    static const struct {
+        int n;
+        size_t chunks;
+    } want[] = {{100, 3}, {40, 1}, {41, 2}, {1, 1}, {70, 2}, {71, 3}, {1000, 33}};
+    struct embedder words = {.limit = 100000, .count = count_words};
+    split = "fixed";
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        struct buf b = BUF_INIT;
+        struct made m;
+        struct chunks c;
+        for (int j = 0; j < want[i].n; j++)
+            buf_printf(&b, "word%04d ", j);
+        make(&m, b.data);
+        cut(&m, &words, 44, 10, &c);
+        assert_int_equal(c.count, want[i].chunks);
+        for (size_t k = 1; k < c.count; k++)
+            assert_int_equal(count_words(&words, m.d.text + c.items[k].start,
+                                         c.items[k - 1].end - c.items[k].start), 10);
+        chunks_release(&c);
+        unmake(&m);
+        buf_release(&b);
+    }
+    split = NULL;
+}
+
+static void recursive_cuts_at_the_coarsest_mark(void **state)
+{
+    struct embedder words = {.limit = 1000, .count = count_words};
+    struct made m;
+    struct chunks c;
+    split = "recursive";
+    make(&m, "One two three four. Five six seven eight. Nine ten, eleven twelve thirteen fourteen fifteen "
+             "sixteen seventeen.");
+    cut(&m, &words, 12, 0, &c); /* eight beside what is kept free */
+    assert_int_equal(c.count, 3);
+    assert_memory_equal(m.d.text + c.items[0].end - 6, "eight.", 6);
+    assert_memory_equal(m.d.text + c.items[1].end - 4, "ten,", 4); /* the long sentence at its comma */
+    chunks_release(&c);
+    unmake(&m);
+    make(&m, "水泵的水箱容量为一点五升，请勿在无水状态下启动。图书馆开放时间为上午九点至下午五点。");
+    cut(&m, hash, 28, 0, &c); /* Chinese without any blank: at 。 */
+    assert_int_equal(c.count, 2);
+    assert_memory_equal(m.d.text + c.items[0].end - 3, "。", 3);
+    chunks_release(&c);
+    unmake(&m);
+    split = NULL;
+}
+
+static void window_is_one_sentence_each(void **state)
+{
+    struct made m;
+    struct chunks c;
+    split = "window";
+    make(&m, "One sentence here. Another one there! 第三句话。第四句话？");
+    cut(&m, hash, 200, 50, &c);
+    assert_int_equal(c.count, 4);
+    check_all(&m, hash, 200, &c);
+    chunks_release(&c);
+    unmake(&m);
+    split = NULL;
+}
+
+/* Two subjects without a word in common: the cut is where one ends. */
+static void semantic_cuts_where_the_subject_changes(void **state)
+{
+    static const char turn[] = "Zinc ore";
+    struct buf b = BUF_INIT;
+    struct made m;
+    struct chunks c;
+    split = "semantic";
+    for (int i = 0; i < 12; i++)
+        buf_printf(&b, "%s ", "The otter swims in the river near the otter bank.");
+    for (int i = 0; i < 12; i++)
+        buf_printf(&b, "%s ", "Zinc ore melts inside furnace seven beneath Cardiff.");
+    make(&m, b.data);
+    cut(&m, hash, 400, 0, &c);
+    check_all(&m, hash, 400, &c);
+    assert_true(c.count >= 2);
+    bool turned = false;
+    for (size_t i = 0; i < c.count; i++)
+        turned = turned || strncmp(m.d.text + c.items[i].start, turn, strlen(turn)) == 0 ||
+                 (i > 0 && labs((long)c.items[i].start - (long)(strstr(m.d.text, turn) - m.d.text)) < 120);
+    assert_true(turned);
+    chunks_release(&c);
+    unmake(&m);
+    make(&m, "Only one sentence.");
+    cut(&m, hash, 400, 0, &c);
+    assert_int_equal(c.count, 1);
+    chunks_release(&c);
+    unmake(&m);
+    buf_release(&b);
+    split = NULL;
+}
+
+static bool in_set(const void *user, size_t i)
+{
+    return (*(const uint64_t *)user >> i & 1) != 0;
+}
+
+/* Against the definition: a parent stands for its leaves when more than half of them are found. */
+static void parents_stand_for_most_of_their_leaves(void **state)
+{
+    struct rng r;
+    rng_seed(&r, 7);
+    assert_int_equal(splitter_family("parent"), 4);
+    assert_int_equal(splitter_family(NULL), 0);
+    for (int turn = 0; turn < 20000; turn++) {
+        size_t count = 1 + rng_below(&r, 60), at = rng_below(&r, (uint32_t)count), from, to, want_from = at, want_to = at;
+        uint64_t set = (rng_u64(&r) | rng_u64(&r)) | 1ull << at;
+        splitter_merge(4, at, count, in_set, &set, &from, &to);
+        for (size_t size = 4; size <= 16; size *= 4) {
+            size_t first = at / size * size, leaves = 0, found = 0;
+            for (size_t i = first; i < first + size && i < count; i++, leaves++)
+                found += set >> i & 1;
+            if (leaves < 2 || 2 * found <= leaves)
+                break;
+            want_from = first;
+            want_to = first + leaves - 1;
+        }
+        assert_int_equal(from, want_from);
+        assert_int_equal(to, want_to);
+    }
+    size_t from, to;
+    uint64_t hole = 0xd; /* 1011: the hole between is filled */
+    splitter_merge(4, 0, 4, in_set, &hole, &from, &to);
+    assert_int_equal(to, 3);
+    splitter_merge(0, 2, 4, in_set, &hole, &from, &to);
+    assert_true(from == 2 && to == 2);
+}
+
 static void rrf_and_mmr_goldens(void **state)
 {
     const struct scored a[] = {{1, 9}, {2, 8}, {3, 7}}, b[] = {{3, 1}, {1, .5}, {4, .1}};
@@ -364,6 +525,12 @@ int main(void)
         cmocka_unit_test(lesson_rag_09_size_is_the_embedders_own),
         cmocka_unit_test(graphemes_stay_whole),
         cmocka_unit_test(any_mixture_keeps_the_rules),
+        cmocka_unit_test(every_way_keeps_the_rules),
+        cmocka_unit_test(golden_fixed_windows),
+        cmocka_unit_test(recursive_cuts_at_the_coarsest_mark),
+        cmocka_unit_test(window_is_one_sentence_each),
+        cmocka_unit_test(semantic_cuts_where_the_subject_changes),
+        cmocka_unit_test(parents_stand_for_most_of_their_leaves),
         cmocka_unit_test(rrf_and_mmr_goldens),
     };
     return cmocka_run_group_tests(tests, open_hash, close_hash);

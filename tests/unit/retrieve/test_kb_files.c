@@ -131,12 +131,84 @@ static void what_a_file_says_of_itself_can_be_asked_for(void **state)
     sooth_kb_close(kb);
 }
 
+static struct sooth_kb *open_split(const char *split, bool reembed, enum sooth_status want)
+{
+    struct sooth_kb *kb = NULL;
+    struct sooth_error err = {0};
+    const struct sooth_kb_options o = {
+        .embedder = "hash", .create = true, .threads = 1, .split = split, .chunk_tokens = 64,
+        .reembed = reembed};
+    assert_int_equal(sooth_kb_open(store, &o, &kb, &err), want);
+    assert_true(want == SOOTH_OK || strlen(err.hint) > 0 || split[0] == '?');
+    return kb;
+}
+
+static size_t chunks_of(struct sooth_kb *kb)
+{
+    struct sooth_kb_info info;
+    assert_int_equal(sooth_kb_info(kb, &info, NULL), SOOTH_OK);
+    return info.chunks;
+}
+
+static void a_store_remembers_how_it_cuts(void **state)
+{
+    struct buf text = BUF_INIT;
+    for (int i = 0; i < 40; i++)
+        buf_printf(&text, "Sentence number %d speaks of plant %d. ", i, i * 7);
+    write_doc("long.txt", text.data);
+    struct sooth_kb *kb = open_split("window", false, SOOTH_OK);
+    add(kb, NULL);
+    assert_int_equal(chunks_of(kb), 40); /* one a sentence */
+    sooth_kb_close(kb);
+    open_split("fixed", false, SOOTH_ERR_ARG);
+    open_split("?", false, SOOTH_ERR_ARG);
+    kb = open_split(NULL, false, SOOTH_OK);
+    write_doc("more.txt", "First of two. Second of two.");
+    add(kb, NULL);
+    assert_int_equal(chunks_of(kb), 42);
+    sooth_kb_close(kb);
+    kb = open_split("sentence", true, SOOTH_OK);
+    assert_true(chunks_of(kb) < 20);
+    sooth_kb_close(kb);
+    kb = open_split("sentence", false, SOOTH_OK);
+    sooth_kb_close(kb);
+    buf_release(&text);
+}
+
+/* Three of four neighbours are found: the hit is all four, and says where it starts and ends. */
+static void parents_are_handed_over(void **state)
+{
+    struct buf text = BUF_INIT;
+    struct sooth_search_options o;
+    struct sooth_hits hits;
+    struct sooth_error err = {0};
+    for (int i = 0; i < 24; i++)
+        buf_printf(&text, "# Part %c\n\n%s in part %d, which is told here at some length so that it fills a passage of its own and nothing of the next part fits into it any more, whatever is tried by whoever tries it with care.\n\n",
+                   'A' + i, i >= 8 && i <= 11 && i != 10 ? "The capybara swims" : "Nothing happens", i);
+    write_doc("parts.md", text.data);
+    struct sooth_kb *kb = open_split("parent", false, SOOTH_OK);
+    add(kb, NULL);
+    assert_true(chunks_of(kb) == 24);
+    sooth_search_options_init(&o);
+    o.k = 1;
+    assert_int_equal(sooth_search(kb, "capybara swims", &o, &hits, &err), SOOTH_OK);
+    assert_int_equal(hits.count, 1);
+    assert_non_null(strstr(hits.items[0].text, "in part 8,"));
+    assert_non_null(strstr(hits.items[0].text, "in part 10,")); /* the hole */
+    assert_non_null(strstr(hits.items[0].text, "in part 11,"));
+    sooth_hits_release(&hits);
+    sooth_kb_close(kb);
+    buf_release(&text);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(files_inside_files_are_documents),
         T(what_a_file_says_of_itself_can_be_asked_for),
+        T(a_store_remembers_how_it_cuts),
+        T(parents_are_handed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
