@@ -187,7 +187,7 @@ static void lesson_serving_14_five_hundred_texts_of_random_weights_validate(void
             finished++;
         }
     }
-    print_message("%d texts, %zu of them cut by the context\n", (int)TEXTS, cut);
+    print_message("# %d texts, %zu of them cut by the context\n", (int)TEXTS, cut);
     assert_true(cut < TEXTS / 20);
     sooth_batch_free(b);
     for (size_t i = 0; i < SCHEMAS; i++)
