@@ -216,7 +216,7 @@ static enum sooth_status configure(struct arch_model *m, const struct arch_optio
         return number_out("vocab_size", i->vocab, err);
     if (i->labels > MAX_LABELS)
         return number_out("the number of classes", i->labels, err);
-    m->eps = (float)arch_real(m, "attention.layer_norm_rms_epsilon", arch_real(m, "attention.layer_norm_epsilon", m->row->decoder ? 1e-6 : 1e-12));
+    m->eps = (float)arch_real(m, arch_eps_key(m), m->row->eps);
     m->scale = (float)arch_real(m, "attention.scale", 1 / sqrt((double)i->head_dim));
     m->attn_softcap = (float)arch_real(m, "attn_logit_softcapping", 0);
     m->final_softcap = (float)arch_real(m, "final_logit_softcapping", 0);

@@ -139,6 +139,8 @@ struct arch_rope_facts {
 };
 const struct arch_rope_facts *arch_rope_facts(const struct arch_model *m);
 
+/* The name of the fact about its norms' epsilon, without the architecture's. */
+const char *arch_eps_key(const struct arch_model *m);
 /* What queries are scaled by, as its power −2: the head size, unless the files say another. */
 double arch_query_scalar(const struct arch_model *m);
 /* Rows a row of this layer sees, itself among them; 0 = all. */

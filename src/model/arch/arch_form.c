@@ -28,6 +28,11 @@ const struct arch_rope_facts *arch_rope_facts(const struct arch_model *m)
     return &m->rope_facts;
 }
 
+const char *arch_eps_key(const struct arch_model *m)
+{
+    return m->row->rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
+}
+
 double arch_query_scalar(const struct arch_model *m)
 {
     double scalar = 1 / ((double)m->scale * (double)m->scale); /* of a float: whole numbers come out whole again */

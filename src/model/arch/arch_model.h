@@ -65,7 +65,8 @@ struct arch_row {
     bool gguf_windows;                       /* GGUF has words for its sliding windows */
     struct arch_hf hf;                       /* how a directory calls it */
     const char *hf_block, *hf_prefixes[3];   /* "model.layers.%d."; prefixes that may stand before every name */
-    bool decoder;
+    bool decoder, rms;                       /* rms: RMSNorm, else LayerNorm */
+    double eps;                              /* of the norms, where the files do not say */
     enum op_act act;                         /* unless config.json says another */
     const struct arch_param *params, *tops;  /* ended by a NULL role */
     enum sooth_status (*configure)(struct arch_model *m, struct sooth_error *err); /* what is the architecture's own */

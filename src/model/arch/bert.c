@@ -104,11 +104,11 @@ static struct mat *bert_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_bert = {
     .name = "bert", .note = "BERT encoders: MiniLM, bge; GGUF's name for XLM-R too", .gguf_arch = "bert", .hf_arch = "bert",
-    .hf_block = "encoder.layer.", .hf_prefixes = {"bert."}, .decoder = false, .act = ACT_GELU, .params = params, .tops = bert_tops, .configure = bert_configure,
+    .hf_block = "encoder.layer.", .hf_prefixes = {"bert."}, .decoder = false, .eps = 1e-12, .act = ACT_GELU, .params = params, .tops = bert_tops, .configure = bert_configure,
     .hidden = bert_hidden, .hf = {"bert", "BertModel", "hidden_act", "gelu", false, "BertForSequenceClassification"},
 };
 const struct arch_row arch_xlmr = {
     .name = "xlmr", .note = "XLM-RoBERTa encoders as safetensors: e5, bge-m3", .gguf_arch = NULL, .gguf_alias = "bert", .hf_arch = "xlm-roberta",
-    .hf_block = "encoder.layer.", .hf_prefixes = {"roberta.", "bert."}, .decoder = false, .act = ACT_GELU, .params = params, .tops = xlmr_tops, .configure = xlmr_configure,
+    .hf_block = "encoder.layer.", .hf_prefixes = {"roberta.", "bert."}, .decoder = false, .eps = 1e-12, .act = ACT_GELU, .params = params, .tops = xlmr_tops, .configure = xlmr_configure,
     .hidden = bert_hidden, .hf = {"xlm-roberta", "XLMRobertaModel", "hidden_act", "gelu", false, "XLMRobertaForSequenceClassification"},
 };

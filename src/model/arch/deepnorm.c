@@ -79,6 +79,6 @@ static struct mat *deepnorm_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_deepnorm = {
     .name = "deepnorm", .note = "post-norm decoder with DeepNorm's constants", .gguf_arch = "deepnorm", .hf_arch = "deepnorm",
-    .hf_block = "model.layers.", .hf_prefixes = {NULL}, .decoder = true, .act = ACT_GELU, .params = params, .tops = tops,
+    .hf_block = "model.layers.", .hf_prefixes = {NULL}, .decoder = true, .eps = 1e-6, .act = ACT_GELU, .params = params, .tops = tops,
     .configure = deepnorm_configure, .hidden = deepnorm_hidden, .hf = {"deepnorm", "DeepNormForCausalLM", "hidden_act", "gelu", false, NULL},
 };

@@ -90,7 +90,7 @@ static struct mat *gemma3_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_gemma3 = {
     .name = "gemma3", .note = "Gemma 3, text", .gguf_arch = "gemma3", .gguf_windows = true, .hf_arch = "gemma3", .hf_block = "model.layers.",
-    .hf_prefixes = {"-model.", "language_model."}, .decoder = true, .act = ACT_GELU_TANH, .params = params, .tops = tops, .configure = gemma3_configure,
+    .hf_prefixes = {"-model.", "language_model."}, .decoder = true, .rms = true, .eps = 1e-6, .act = ACT_GELU_TANH, .params = params, .tops = tops, .configure = gemma3_configure,
     .hidden = gemma3_hidden,
     .hf = {"gemma3_text", "Gemma3ForCausalLM", "hidden_activation", "gelu_pytorch_tanh", false, NULL, true},
 };

@@ -72,6 +72,6 @@ static struct mat *gpt2_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_gpt2 = {
     .name = "gpt2", .note = "GPT-2", .gguf_arch = "gpt2", .hf_arch = "gpt2",
-    .hf_block = "transformer.h.", .hf_prefixes = {"-transformer."}, .decoder = true, .act = ACT_GELU_TANH, .params = params, .tops = tops,
+    .hf_block = "transformer.h.", .hf_prefixes = {"-transformer."}, .decoder = true, .eps = 1e-5, .act = ACT_GELU_TANH, .params = params, .tops = tops,
     .configure = gpt2_configure, .hidden = gpt2_hidden, .hf = {"gpt2", "GPT2LMHeadModel", "activation_function", "gelu_new", true, NULL},
 };

@@ -68,6 +68,6 @@ struct mat *llama_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_llama = {
     .name = "llama", .note = "Llama 1 to 3, SmolLM2, and what shares their shape", .gguf_arch = "llama", .hf_arch = "llama",
-    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = llama_params, .tops = llama_tops,
+    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .rms = true, .eps = 1e-6, .act = ACT_SILU, .params = llama_params, .tops = llama_tops,
     .configure = llama_configure, .hidden = llama_hidden, .hf = {"llama", "LlamaForCausalLM", "hidden_act", "silu", false, NULL},
 };

@@ -11,6 +11,6 @@ static enum sooth_status mistral_configure(struct arch_model *m, struct sooth_er
 
 const struct arch_row arch_mistral = {
     .name = "mistral", .note = "Mistral as safetensors; GGUF's name for it is llama", .gguf_arch = NULL, .gguf_alias = "llama", .hf_arch = "mistral",
-    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = llama_params, .tops = llama_tops,
+    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .rms = true, .eps = 1e-6, .act = ACT_SILU, .params = llama_params, .tops = llama_tops,
     .configure = mistral_configure, .hidden = llama_hidden, .hf = {"mistral", "MistralForCausalLM", "hidden_act", "silu", false, NULL},
 };

@@ -79,6 +79,6 @@ static struct mat *nomic_bert_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_nomic_bert = {
     .name = "nomic-bert", .note = "nomic-embed-text encoders", .gguf_arch = "nomic-bert", .hf_arch = "nomic-bert",
-    .hf_block = "encoder.layers.", .hf_prefixes = {"bert."}, .decoder = false, .act = ACT_SILU, .params = params, .tops = tops,
+    .hf_block = "encoder.layers.", .hf_prefixes = {"bert."}, .decoder = false, .eps = 1e-12, .act = ACT_SILU, .params = params, .tops = tops,
     .configure = nomic_bert_configure, .hidden = nomic_bert_hidden, .hf = {"nomic_bert", "NomicBertModel", "hidden_act", "silu", false, NULL},
 };

@@ -58,6 +58,6 @@ static struct mat *phi3_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_phi3 = {
     .name = "phi3", .note = "Phi-3, Phi-3.5, Phi-4-mini", .gguf_arch = "phi3", .gguf_windows = true, .hf_arch = "phi3",
-    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = params, .tops = llama_tops,
+    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .rms = true, .eps = 1e-5, .act = ACT_SILU, .params = params, .tops = llama_tops,
     .configure = phi3_configure, .hidden = phi3_hidden, .hf = {"phi3", "Phi3ForCausalLM", "hidden_act", "silu", false, NULL},
 };

@@ -35,6 +35,6 @@ static enum sooth_status qwen2_configure(struct arch_model *m, struct sooth_erro
 
 const struct arch_row arch_qwen2 = {
     .name = "qwen2", .note = "Qwen2 and Qwen2.5", .gguf_arch = "qwen2", .hf_arch = "qwen2",
-    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = params, .tops = llama_tops,
+    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .rms = true, .eps = 1e-6, .act = ACT_SILU, .params = params, .tops = llama_tops,
     .configure = qwen2_configure, .hidden = llama_hidden, .hf = {"qwen2", "Qwen2ForCausalLM", "hidden_act", "silu", false, NULL},
 };

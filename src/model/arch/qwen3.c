@@ -58,6 +58,6 @@ static struct mat *qwen3_hidden(const struct arch_model *m, struct run *r)
 
 const struct arch_row arch_qwen3 = {
     .name = "qwen3", .note = "Qwen3", .gguf_arch = "qwen3", .hf_arch = "qwen3",
-    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .act = ACT_SILU, .params = params, .tops = llama_tops,
+    .hf_block = "model.layers.", .hf_prefixes = {"-model."}, .decoder = true, .rms = true, .eps = 1e-6, .act = ACT_SILU, .params = params, .tops = llama_tops,
     .configure = qwen3_configure, .hidden = qwen3_hidden, .hf = {"qwen3", "Qwen3ForCausalLM", "hidden_act", "silu", false, NULL},
 };

@@ -128,7 +128,11 @@ static enum sooth_status gguf_facts(const struct tensor_file *f, const struct ar
         if (!v.key || !plan_put(p, &v))
             return err_nomem(err);
     }
-    return plan_string(p, "general.architecture", name, strlen(name)) ? SOOTH_OK : err_nomem(err);
+    struct buf key = BUF_INIT; /* other readers have no usual epsilon */
+    const char *copy = buf_printf(&key, "%s.%s", name, arch_eps_key(m)) ? arena_strdup(&p->arena, key.data) : NULL;
+    bool ok = copy && plan_put(p, &(struct file_value){.key = copy, .type = VALUE_F32, .f = (double)arch_info(m)->eps});
+    buf_release(&key);
+    return ok && plan_string(p, "general.architecture", name, strlen(name)) ? SOOTH_OK : err_nomem(err);
 }
 
 /* The last part of a path as the model's name. */
