@@ -311,7 +311,11 @@ static void bench_plain(size_t m, size_t n, size_t d)
 {
     if (!wanted("gemm"))
         return;
-    struct plain p = { NULL, m, n, d, mem_calloc(m * d, 4), mem_calloc(n * d, 4), mem_array(m * n, 4), mem_calloc(m * d, 2), mem_calloc(n * d, 2) };
+    struct plain p = { NULL, m, n, d, mem_aligned(64, m * d * 4), mem_aligned(64, n * d * 4), mem_aligned(64, m * n * 4), mem_aligned(64, m * d * 2), mem_aligned(64, n * d * 2) };
+    memset(p.a, 0, m * d * 4);
+    memset(p.b, 0, n * d * 4);
+    memset(p.rows, 0, m * d * 2);
+    memset(p.panels, 0, n * d * 2);
     for (size_t l = 0; (p.k = kernel_at(l)); l++) {
         const double t = least_time(plain_f32, &p), u = least_time(plain_pairs, &p), ops = 2.0 * (double)m * (double)n * (double)d;
         const double peak = strcmp(p.k->name, "amx") ? strcmp(p.k->name, "bf16") ? f32_peak : bf16_peak : tile_peak;

@@ -174,7 +174,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_train MODEL.gguf [MODE] [BATCH] [LENGTH] [STEPS] [THREADS] [COMPUTE] [keep]\n%s\n", err.text);
         return 2;
     }
-    struct run_options o = {.pool = pool_new(argc > 6 ? (unsigned)atoi(argv[6]) : 2), .tape = strcmp(mode, "forward") != 0, .bf16 = strcmp(compute, "f32") != 0};
+    struct run_options o = {.pool = pool_new(argc > 6 ? (unsigned)atoi(argv[6]) : 2), .tape = strcmp(mode, "forward") != 0};
+    o.products = strcmp(compute, "f32") == 0 ? PRODUCTS_F32 : strcmp(compute, "int8") == 0 ? PRODUCTS_BF16_BACK : PRODUCTS_BF16;
     struct arch_options a = {.pool = o.pool, .no_pack = strcmp(compute, "int8") || strcmp(mode, "full") == 0};
     o.checkpoint = argc < 9;
     if (arch_load(f, &a, &b.m, &err)) {

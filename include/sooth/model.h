@@ -24,6 +24,7 @@ struct sooth_model_options {
     unsigned threads;       /* 0 = the cores this process is granted */
     const char *compute;    /* how weights are multiplied: NULL or "auto"; "f32" and "int8" (unquantized weights only: quantized
                              * ones are always multiplied in 8 bits); "bf16" (all weights, 2 bytes each) */
+    bool file_form;         /* weights stay as the file has them: no memory for a second form, slow for a few tokens at a time (training) */
     size_t context;         /* tokens a session may hold; 0 = the model's own length, at most 8192 */
     const char *api_model;  /* remote: the server's name for the model; NULL = the first of /v1/models */
     const char *api_key;    /* remote: NULL = environment SOOTH_API_KEY */

@@ -37,6 +37,9 @@ struct sooth_train_settings {
     double decay, clip;      /* weight decay; longest gradient (0 = 1, negative = none) */
     double outlier;          /* standard deviations of the loss that cost a step; 0 = none */
     size_t batch, accumulate;/* units a forward, forwards a step; 0 = 4 and 1 */
+    /* Arithmetic, all with f32 sums. "auto" (NULL): the forward as the model is served, gradients in bf16 where the processor is fast
+     * at it, else in f32; "int8" the same with unquantized weights in 8 bits; "bf16": everything; "f32": everything. */
+    const char *compute;
     bool checkpointing;      /* layers keep their input only: less memory, one more forward */
     uint64_t eval_every, save_every; /* steps; 0 = at the end (and evaluation before the first) */
     size_t keep;             /* checkpoints that stay; 0 = 3 */

@@ -14,6 +14,7 @@
 extern const struct qtype qtype_q8_0;
 
 #define QMAT_ROWS 96        /* rows of x in a tile */
+#define QMAT_PLAIN_ROWS 512 /* the same for matrices that are dequantized for each tile */
 #define QMAT_PAIR_ROWS 256  /* the same for bf16: larger, since its products are faster than reading x */
 #define QMAT_TILE 24576     /* bytes of panels in a tile, roughly */
 #define QMAT_HUGE ((size_t)2 << 20)
@@ -230,11 +231,11 @@ static size_t qmat_group(const struct qmat *w, size_t n)
     const size_t fit = n > 8 ? 4 : QMAT_TILE / (w->panel_bytes + 1);
     return fit < 1 ? 1 : fit > 16 ? 16 : fit;
 }
-static size_t qmat_rows_tile(const struct qmat *w) { return w->kind == PANEL_PAIRS ? QMAT_PAIR_ROWS : QMAT_ROWS; }
-static size_t qmat_row_tiles(const struct qmat *w, size_t n)
+static size_t qmat_rows_tile(const struct qmat *w)
 {
-    return w->panels ? (n + qmat_rows_tile(w) - 1) / qmat_rows_tile(w) : 1;
+    return !w->panels ? QMAT_PLAIN_ROWS : w->kind == PANEL_PAIRS ? QMAT_PAIR_ROWS : QMAT_ROWS;
 }
+static size_t qmat_row_tiles(const struct qmat *w, size_t n) { return (n + qmat_rows_tile(w) - 1) / qmat_rows_tile(w); }
 static size_t qmat_tiles(const struct qmat_job *j, size_t n)
 {
     const size_t g = qmat_group(j->w, n);
@@ -242,7 +243,7 @@ static size_t qmat_tiles(const struct qmat_job *j, size_t n)
 }
 
 /* Not packed: 64 outputs at a time are dequantized and transposed on the stack, and multiplied in f32. */
-static void qmat_mul_plain(const struct qmat_run *r, const struct qmat_job *j, size_t row, size_t rows)
+static void qmat_mul_plain(const struct qmat_run *r, const struct qmat_job *j, size_t row, size_t rows, size_t i0, size_t i1)
 {
     const struct qmat *w = j->w;
     float span[QMAT_SPAN];
@@ -255,8 +256,8 @@ static void qmat_mul_plain(const struct qmat_run *r, const struct qmat_job *j, s
             for (size_t l = 0; l < k; l++)
                 out[l * PANEL_ROWS] = span[l];
         }
-        r->kernel->gemm(r->n, rows, k, r->x + c, r->ldx, 1, b, PANEL_ROWS, PANEL_ROWS * QMAT_SPAN, j->y + row, j->ldy,
-                        c > 0);
+        r->kernel->gemm(i1 - i0, rows, k, r->x + i0 * r->ldx + c, r->ldx, 1, b, PANEL_ROWS, PANEL_ROWS * QMAT_SPAN,
+                        j->y + i0 * j->ldy + row, j->ldy, c > 0);
     }
 }
 
@@ -269,17 +270,15 @@ static void qmat_mul_tile(void *ctx, size_t tile, unsigned worker)
     const struct qmat *w = j->w;
     const size_t row_tiles = qmat_row_tiles(w, r->n), group = qmat_group(w, r->n), panels = qmat_panel_count(w);
     const size_t p0 = tile / row_tiles * group, p1 = p0 + group < panels ? p0 + group : panels;
-    size_t i0 = 0, i1 = r->n;
+    const size_t i0 = tile % row_tiles * qmat_rows_tile(w), i1 = i0 + qmat_rows_tile(w) < r->n ? i0 + qmat_rows_tile(w) : r->n;
     if (w->panels) {
-        i0 = tile % row_tiles * qmat_rows_tile(w);
-        i1 = i0 + qmat_rows_tile(w) < r->n ? i0 + qmat_rows_tile(w) : r->n;
         const struct panel_view v = { w->panels, w->panel_bytes, w->rows, w->cols };
         const struct act act = { r->tiles, r->cols, r->halves };
         r->kernel->panel_mul[w->kind](&v, p0, p1, r->x, r->ldx, &act, i0, i1, j->y, j->ldy);
     }
     const size_t o0 = p0 * PANEL_ROWS, o1 = p1 * PANEL_ROWS < w->rows ? p1 * PANEL_ROWS : w->rows;
     if (!w->panels)
-        qmat_mul_plain(r, j, o0, o1 - o0);
+        qmat_mul_plain(r, j, o0, o1 - o0, i0, i1);
     for (size_t i = i0; j->bias && i < i1; i++)
         r->kernel->add(j->y + i * j->ldy + o0, j->y + i * j->ldy + o0, j->bias + o0, o1 - o0);
 }

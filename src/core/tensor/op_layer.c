@@ -13,7 +13,7 @@ static struct mat *carry(struct run *r, const struct mat *y)
     size_t need = y->rows * y->cols;
     if (r->lane_size[i] < need) {
         r->lane[i] = arena_alloc(&r->lasting, sizeof *r->lane[i]);
-        float *v = r->lane[i] ? arena_array(&r->lasting, need, sizeof *v) : NULL;
+        float *v = r->lane[i] ? arena_alloc(&r->lasting, need * sizeof *v) : NULL;
         if (!v) {
             run_fail(r, SOOTH_ERR_NOMEM, "out of memory between layers");
             return NULL;

@@ -27,7 +27,7 @@ static void linear_forward(struct run *r, struct node *n)
     const struct mat *x = n->in[0];
     struct arena_mark mark = arena_mark(&r->arena);
     for (unsigned i = 0; i < n->n_out; i++)
-        jobs[i] = (struct qmat_job){&n->w[i]->q, n->out[i]->v, n->cols[i], weight_vec(n->w[BIAS + i]), r->o.bf16};
+        jobs[i] = (struct qmat_job){&n->w[i]->q, n->out[i]->v, n->cols[i], weight_vec(n->w[BIAS + i]), r->o.products == PRODUCTS_BF16};
     void *scratch = arena_alloc(&r->arena, qmat_scratch(jobs, n->n_out, x->rows));
     if (!scratch) {
         run_fail(r, SOOTH_ERR_NOMEM, "out of memory multiplying %zu rows", x->rows);
@@ -46,17 +46,17 @@ static void linear_backward(struct run *r, struct node *n)
     for (unsigned i = 0; i < n->n_out; i++)
         most = n->cols[i] > most ? n->cols[i] : most;
     struct arena_mark mark = arena_mark(&r->arena);
-    void *scratch = run_scratch(r, qmat_back_scratch(most, x->cols, x->rows, r->o.bf16), 1);
+    void *scratch = run_scratch(r, qmat_back_scratch(most, x->cols, x->rows, r->o.products != PRODUCTS_F32), 1);
     for (unsigned i = 0; scratch && i < n->n_out; i++) {
         const float *dy = n->out[i]->g;
         if (!dy)
             continue;
         if (dx)
-            qmat_mul_t(r->o.pool, &n->w[i]->q, dx, x->cols, dy, n->cols[i], x->rows, !fresh, r->o.bf16, scratch);
+            qmat_mul_t(r->o.pool, &n->w[i]->q, dx, x->cols, dy, n->cols[i], x->rows, !fresh, r->o.products != PRODUCTS_F32, scratch);
         fresh = false;
         float *dw = node_weight_grad(r, n, i), *db = node_weight_grad(r, n, BIAS + i);
         if (dw)
-            qmat_add_outer(r->o.pool, dw, n->cols[i], x->cols, dy, n->cols[i], x->v, x->cols, x->rows, r->o.bf16, scratch);
+            qmat_add_outer(r->o.pool, dw, n->cols[i], x->cols, dy, n->cols[i], x->v, x->cols, x->rows, r->o.products != PRODUCTS_F32, scratch);
         for (size_t row = 0; db && row < x->rows; row++)
             r->k->add(db, db, dy + row * n->cols[i], n->cols[i]);
     }

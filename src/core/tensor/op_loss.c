@@ -173,13 +173,13 @@ static void slabs_run(struct slab *s, size_t most, void *scratch, void *turned, 
     for (s->first = 0; s->first < w->rows; s->first += most) {
         s->wide = w->rows - s->first < most ? w->rows - s->first : most;
         const struct qmat part = qmat_slice(w, s->first, s->wide);
-        const struct qmat_job job = {&part, s->z, s->wide, NULL, r->o.bf16};
+        const struct qmat_job job = {&part, s->z, s->wide, NULL, r->o.products == PRODUCTS_BF16};
         qmat_mul(r->o.pool, &job, 1, xs, x->cols, s->rows, scratch);
         run_tiles(r, s->rows, (double)s->rows * (double)s->wide * 8, slab_row, s);
         if (dx)
-            qmat_mul_t(r->o.pool, &part, dx + s->from * x->cols, x->cols, s->z, s->wide, s->rows, true, r->o.bf16, turned);
+            qmat_mul_t(r->o.pool, &part, dx + s->from * x->cols, x->cols, s->z, s->wide, s->rows, true, r->o.products != PRODUCTS_F32, turned);
         if (dw)
-            qmat_add_outer(r->o.pool, dw + s->first * x->cols, s->wide, x->cols, s->z, s->wide, xs, x->cols, s->rows, r->o.bf16, turned);
+            qmat_add_outer(r->o.pool, dw + s->first * x->cols, s->wide, x->cols, s->z, s->wide, xs, x->cols, s->rows, r->o.products != PRODUCTS_F32, turned);
     }
 }
 
@@ -192,9 +192,9 @@ static void logprob_run(struct run *r, struct node *n, bool back, float *dx, flo
     struct arena_mark mark = arena_mark(&r->arena);
     s.z = run_scratch(r, rows, most * sizeof *s.z);
     const struct qmat part = qmat_slice(&n->w[0]->q, 0, most);
-    const struct qmat_job job = {&part, s.z, most, NULL, r->o.bf16};
+    const struct qmat_job job = {&part, s.z, most, NULL, r->o.products == PRODUCTS_BF16};
     void *scratch = run_scratch(r, qmat_scratch(&job, 1, rows), 1);
-    void *turned = back ? run_scratch(r, qmat_back_scratch(most, x->cols, rows, r->o.bf16), 1) : NULL;
+    void *turned = back ? run_scratch(r, qmat_back_scratch(most, x->cols, rows, r->o.products != PRODUCTS_F32), 1) : NULL;
     for (s.from = 0; !r->failed && s.from < x->rows; s.from += rows) {
         s.rows = x->rows - s.from < rows ? x->rows - s.from : rows;
         slabs_run(&s, most, scratch, turned, dx, dw);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/base/alloc.h"
+#include "core/base/checked.h"
 #include "core/base/error.h"
 
 #define PARALLEL_WORK 40000.0 /* multiply-adds below which waking threads costs more than it gives */
@@ -51,7 +52,8 @@ void run_fail(struct run *r, enum sooth_status status, const char *format, ...)
 
 void *run_scratch(struct run *r, size_t count, size_t size)
 {
-    void *p = r->failed ? NULL : arena_array(&r->arena, count, size);
+    size_t bytes; /* whole cache lines for the kernels: rows that straddle two cost a second load */
+    void *p = r->failed || !size_mul(count, size, &bytes) ? NULL : arena_alloc(&r->arena, bytes);
     if (!p)
         run_fail(r, SOOTH_ERR_NOMEM, "out of memory in a forward over %zu tokens", r->rows ? r->rows->n : 0);
     return p;

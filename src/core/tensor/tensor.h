@@ -132,6 +132,13 @@ typedef void observer_fn(void *user, const char *op, const struct weight *w, con
  * count in its length. A windowed layer sees them only while they lie in its window. */
 typedef void prefix_fn(void *user, struct run *r, unsigned layer, struct mat **k, struct mat **v);
 
+/* Arithmetic of products with weights that are not packed, and of gradients; packed weights have their own. Sums are f32. */
+enum run_products {
+    PRODUCTS_F32,
+    PRODUCTS_BF16_BACK, /* gradients in bf16: the numbers of a forward are those of PRODUCTS_F32 */
+    PRODUCTS_BF16
+};
+
 struct run_options {
     struct pool *pool;
     struct kv_cache *cache;          /* NULL: every run stands alone (embedding, scoring, training) */
@@ -145,7 +152,7 @@ struct run_options {
     void *prefix_user;
     size_t prefix_rows;
     bool tape;                       /* record, so that run_backward works; not together with a cache */
-    bool bf16;                       /* products of gradients, and of weights that are not packed, in bf16 with f32 sums */
+    enum run_products products;
     bool checkpoint;                 /* with tape: layers keep only their input and are run again in backward */
     size_t max_bytes;                /* ceiling of the arena; 0 = none */
 };

@@ -139,7 +139,7 @@ void training_begin(struct training *t, const struct common_args *common, const 
 {
     *t = (struct training){ .common = common, .args = a };
     *events = (struct sooth_train_events){ .on_plan = on_plan, .on_step = on_step, .user = t };
-    s->out = a->out, s->schedule = a->schedule, s->optimizer = a->optimizer;
+    s->out = a->out, s->schedule = a->schedule, s->optimizer = a->optimizer, s->compute = a->compute;
     s->threads = (unsigned)common->threads, s->seed = (uint64_t)common->seed;
     s->seq = (size_t)a->seq, s->steps = (uint64_t)a->steps, s->batch = (size_t)a->batch, s->accumulate = (size_t)a->accumulate;
     s->eval_every = (uint64_t)a->eval_every, s->save_every = (uint64_t)a->save_every, s->keep = (size_t)a->keep, s->patience = (uint64_t)a->patience;

@@ -5,7 +5,7 @@
 #include "sooth/train.h"
 
 struct training_args {
-    const char *out, *schedule, *optimizer;
+    const char *out, *schedule, *optimizer, *compute;
     int64_t seq, steps, batch, accumulate, eval_every, save_every, keep, patience, preview;
     double epochs, rate, floor, warmup, decay, clip, outlier;
     bool checkpointing, resume, dry_run;
@@ -26,6 +26,7 @@ struct training_args {
     OPT_REAL(s, training.outlier, "skip-outlier", 0, "X", "skip steps whose loss lies X deviations over the latest ones", 0, 1e6), \
     OPT_INT(s, training.batch, "batch", 'b', "N", "rows a forward (default 4)", 1, 1e6), \
     OPT_INT(s, training.accumulate, "accumulate", 0, "N", "forwards a step (default 1)", 1, 1e6), \
+    OPT_TEXT(s, training.compute, "compute", 0, "auto|int8|bf16|f32", "arithmetic of products (default: forward as served, gradients in bf16 where that is fast)"), \
     OPT_FLAG(s, training.checkpointing, "checkpointing", 0, "keep only the inputs of layers: less memory, slower by a forward"), \
     OPT_INT(s, training.eval_every, "eval-every", 0, "N", "steps between validations (default: before and after)", 1, 1e12), \
     OPT_INT(s, training.save_every, "save-every", 0, "N", "steps between checkpoints (default: at the end)", 1, 1e12), \

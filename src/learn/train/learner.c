@@ -30,8 +30,9 @@ static enum sooth_status optimizer_make(struct learner *l, const struct weight *
 
 static enum sooth_status runs_make(struct learner *l, struct sooth_error *err)
 {
-    struct run_options record = {.pool = l->pool, .grads = l->grads, .tape = true, .checkpoint = l->o.checkpoint, .max_bytes = l->o.max_bytes};
-    l->wear = (struct run_options){.pool = l->pool, .max_bytes = l->o.max_bytes};
+    struct run_options record = {.pool = l->pool, .grads = l->grads, .tape = true, .checkpoint = l->o.checkpoint, .max_bytes = l->o.max_bytes,
+                                 .products = l->o.products};
+    l->wear = (struct run_options){.pool = l->pool, .max_bytes = l->o.max_bytes, .products = l->o.products};
     enum sooth_status status = adapt_apply(l->adapt, &record, err);
     if (!status)
         status = adapt_apply(l->adapt, &l->wear, err);

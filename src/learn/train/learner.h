@@ -19,6 +19,7 @@ struct learner_options {
     const char *optimizer;      /* NULL = "adamw" */
     double beta1, beta2, epsilon, decay, clip; /* clip: longest gradient, 0 = none */
     bool checkpoint;            /* layers keep their input only */
+    enum run_products products; /* of what is trained, and of gradients */
     size_t max_bytes;           /* ceiling of activations; 0 = none */
     const char *page_dir;       /* of a paged optimizer */
 };

@@ -38,6 +38,7 @@ struct pretrain {
     struct learner *learner;
     struct loop_options loop;
     struct buf facts;
+    enum run_products products;
 };
 
 void sooth_pretrain_options_init(struct sooth_pretrain_options *o)
@@ -142,10 +143,13 @@ static enum sooth_status config_read(struct pretrain *p, struct sooth_error *err
 static enum sooth_status model_make(struct pretrain *p, struct sooth_error *err)
 {
     struct newmodel n = {p->o->train.out, p->o->arch ? p->o->arch : "llama", p->config, p->o->vocab, p->o->train.seed};
-    struct sooth_model_options open = {.threads = p->o->train.threads, .compute = "f32"};
+    struct sooth_model_options open = {.threads = p->o->train.threads};
     char path[4096];
     size_t pieces;
-    enum sooth_status status = dir_make(n.dir, err);
+    enum sooth_status status = settings_compute(&p->o->train, &open, &p->products, err);
+    open.file_form = true; /* every weight is trained */
+    if (!status)
+        status = dir_make(n.dir, err);
     snprintf(path, sizeof path, "%s/config.json", n.dir);
     bool there = p->o->train.resume && file_exists(path);
     if (!status && !there && file_exists(path)) {
@@ -168,6 +172,7 @@ static enum sooth_status learner(struct pretrain *p, struct sooth_error *err)
     struct adapt_options a = {.method = "full", .pool = p->parts.pool, .seed = p->o->train.seed};
     struct learner_options l;
     settings_learner(&p->o->train, &l);
+    l.products = p->products;
     l.beta2 = 0.95;
     l.decay = p->o->train.decay > 0 ? p->o->train.decay : decay;
     enum sooth_status status = adapt_new(p->parts.arch, &a, &p->adapt, err);
@@ -193,6 +198,7 @@ static enum sooth_status facts(struct pretrain *p, struct sooth_error *err)
     uint64_t h = p->train.list.count;
     for (size_t i = 0; i < p->train.list.count; i++)
         h = hash64(p->train.list.items[i].ids, p->train.list.items[i].n * sizeof(int32_t), h);
+    buf_printf(&p->facts, "compute=%s\n", p->o->train.compute ? p->o->train.compute : "auto");
     buf_printf(&p->facts, "arch=%s\ntrained=%" PRIu64 "\ndata=%016" PRIx64 "\nbatch=%zu\naccumulate=%zu\nseed=%" PRIu64 "\n", arch_info(p->parts.arch)->arch,
                adapt_parameters(p->adapt), h, p->loop.batch, p->loop.accumulate, p->o->train.seed);
     p->loop.facts = buf_str(&p->facts);

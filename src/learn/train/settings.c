@@ -6,6 +6,7 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/kernel/kernel.h"
 
 enum { BATCH = 4, KEEP = 3 };
 
@@ -56,6 +57,19 @@ void settings_learner(const struct sooth_train_settings *s, struct learner_optio
     out->clip = s->clip < 0 ? 0 : s->clip > 0 ? s->clip : 1;
     out->checkpoint = s->checkpointing;
     out->page_dir = s->out;
+}
+
+enum sooth_status settings_compute(const struct sooth_train_settings *s, struct sooth_model_options *model, enum run_products *products,
+                                   struct sooth_error *err)
+{
+    static const char *const words[] = {"auto", "int8", "bf16", "f32"};
+    enum { AUTO, INT8, BF16, F32 };
+    int word;
+    enum sooth_status status = settings_word(s->compute, words, sizeof words / sizeof *words, "compute", &word, err);
+    model->compute = word == INT8 ? "int8" : NULL;
+    model->file_form = word == BF16 || word == F32;
+    *products = word == BF16 ? PRODUCTS_BF16 : word != F32 && kernel_get()->pairs_fast ? PRODUCTS_BF16_BACK : PRODUCTS_F32;
+    return status;
 }
 
 uint64_t settings_warmup(const struct sooth_train_settings *s, uint64_t total)

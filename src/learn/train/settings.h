@@ -7,6 +7,9 @@
 /* rate: where the settings name none. */
 enum sooth_status settings_loop(const struct sooth_train_settings *s, double rate, struct loop_options *out, struct sooth_error *err);
 void settings_learner(const struct sooth_train_settings *s, struct learner_options *out);
+/* What `compute` means for opening the model, and for the runs over it. */
+enum sooth_status settings_compute(const struct sooth_train_settings *s, struct sooth_model_options *model, enum run_products *products,
+                                   struct sooth_error *err);
 /* Steps of warm-up, once the number of all is known. */
 uint64_t settings_warmup(const struct sooth_train_settings *s, uint64_t total);
 /* The index of a word in a list; 0 for NULL. SOOTH_ERR_ARG names what it should be. */

@@ -30,6 +30,7 @@ struct tune {
     struct learner *learner;
     struct loop_options loop;
     struct buf facts;
+    enum run_products products;
     struct sooth_train_plan plan;
     double started;
 };
@@ -126,6 +127,7 @@ static enum sooth_status attach(struct tune *t, struct sooth_error *err)
                               .dropout = o->dropout, .tokens = o->tokens, .width = o->width, .seed = o->train.seed, .pool = t->parts.pool};
     struct learner_options l;
     settings_learner(&o->train, &l);
+    l.products = t->products;
     enum sooth_status status = adapt_new(t->parts.arch, &a, &t->adapt, err);
     if (!status && o->train.out && !o->train.dry_run)
         status = dir_make(o->train.out, err);
@@ -144,6 +146,7 @@ static enum sooth_status facts(struct tune *t, struct sooth_error *err)
 {
     buf_printf(&t->facts, "model=%s\nmethod=%s\ntrained=%" PRIu64 "\n", sooth_model_fingerprint(t->model), adapt_method_of(t->adapt), adapt_parameters(t->adapt));
     buf_printf(&t->facts, "data=%016" PRIx64 "\nvalid=%016" PRIx64 "\nseq=%zu\npack=%d\n", examples_hash(&t->train), examples_hash(&t->valid), t->how.most, t->o->pack);
+    buf_printf(&t->facts, "compute=%s\n", t->o->train.compute ? t->o->train.compute : "auto");
     buf_printf(&t->facts, "batch=%zu\naccumulate=%zu\nseed=%" PRIu64 "\n", t->loop.batch, t->loop.accumulate, t->o->train.seed);
     t->loop.facts = buf_str(&t->facts);
     return t->facts.failed ? err_nomem(err) : SOOTH_OK;
@@ -233,7 +236,9 @@ static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, st
     bool go = true;
     if (!t->o->model || !t->o->data || (!t->o->train.out && !t->o->train.dry_run))
         return err_set(err, SOOTH_ERR_ARG, "tuning needs a model, data and a directory for the result");
-    enum sooth_status status = sooth_model_open(t->o->model, &model, &t->model, err);
+    enum sooth_status status = settings_compute(&t->o->train, &model, &t->products, err);
+    if (!status)
+        status = sooth_model_open(t->o->model, &model, &t->model, err);
     if (status)
         return status;
     t->parts = infer_parts(t->model);

@@ -42,7 +42,7 @@ static enum sooth_status open_compute(const struct sooth_model *m, const char *n
 static enum sooth_status open_weights(struct sooth_model *m, const struct sooth_model_options *o,
                                       struct sooth_error *err)
 {
-    struct arch_options options = {.context = o->context};
+    struct arch_options options = {.context = o->context, .no_pack = o->file_form};
     enum sooth_status status = open_compute(m, o->compute, &options.compute, err);
     if (status != SOOTH_OK)
         return status;

@@ -154,6 +154,35 @@ static void a_run_is_not_overwritten_nor_mixed_with_another(void **state)
 }
 
 /* A checkpoint with one bit turned is refused, and nothing of it is taken over. */
+/* bf16 rounds what goes into products, no more; a word that is none is named; a run goes on in the arithmetic it began in. */
+static void arithmetics_agree(void **state)
+{
+    static const char *const words[] = {"f32", "bf16", "int8", "auto"};
+    struct sooth_tune_options o;
+    struct sooth_train_result r;
+    struct sooth_error err = {0};
+    double loss = 0;
+    char out[1100];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        snprintf(out, sizeof out, "%s", train_path(words[i]));
+        options(&o, out);
+        o.train.compute = words[i];
+        o.train.steps = 3;
+        o.train.rate = 1e-3; /* the other tests' would magnify any difference */
+        tune(&o, &r);
+        loss = i ? loss : r.loss;
+        if (!(r.loss > 0 && fabs(r.loss - loss) < 0.01 * loss))
+            fail_msg("%s ends with a loss of %g, f32 with %g", words[i], r.loss, loss);
+    }
+    o.train.resume = true;
+    o.train.steps = 4;
+    o.train.compute = "bf16";
+    assert_int_not_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_OK);
+    o.train.compute = "f23";
+    assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
+    assert_non_null(strstr(err.text, "f23"));
+}
+
 static void a_damaged_checkpoint_is_refused(void **state)
 {
     struct sooth_tune_options o;
@@ -206,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_stopped_run_goes_on),
         cmocka_unit_test(lesson_training_12_killed_fifty_times_it_ends_with_the_same_bits),
         cmocka_unit_test(a_run_is_not_overwritten_nor_mixed_with_another),
+        cmocka_unit_test(arithmetics_agree),
         cmocka_unit_test(a_damaged_checkpoint_is_refused),
         cmocka_unit_test(a_dry_run_counts_measures_and_writes_nothing),
     };
