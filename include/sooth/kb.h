@@ -36,7 +36,8 @@ void sooth_kb_close(struct sooth_kb *kb);
 
 /* --- documents --------------------------------------------------------------------------------------------- */
 
-enum sooth_add_status { SOOTH_ADDED, SOOTH_UNCHANGED, SOOTH_UPDATED, SOOTH_NO_TEXT, SOOTH_FAILED, SOOTH_SKIPPED };
+enum sooth_add_status { SOOTH_ADDED, SOOTH_UNCHANGED, SOOTH_UPDATED, SOOTH_NO_TEXT, SOOTH_FAILED, SOOTH_SKIPPED,
+                        SOOTH_FORGOTTEN /* by sooth_kb_watch only: its file is gone */ };
 struct sooth_added {                /* one file; strings live for the callback only */
     const char *file, *doc;         /* path as given; identity: normalised path */
     enum sooth_add_status status;
@@ -49,7 +50,8 @@ struct sooth_added {                /* one file; strings live for the callback o
 };
 const char *sooth_add_status_name(enum sooth_add_status s); /* "added", "unchanged", ... */
 typedef bool sooth_added_fn(void *user, const struct sooth_added *file); /* false stops cleanly after this file */
-/* Within one big file: chunks embedded so far. */
+/* Within one big file: chunks embedded, or pages read by OCR so far; total 0 and file NULL when there is nothing to
+ * tell. Called a few times a second; false stops. */
 typedef bool sooth_add_progress_fn(void *user, const char *file, size_t done, size_t total);
 
 struct sooth_tag { const char *key, *value; };
@@ -71,6 +73,10 @@ struct sooth_add_totals { size_t added, unchanged, updated, no_text, failed, ski
  * own line; the call itself fails only when nothing more can be done. options and totals may be NULL. */
 enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n, const struct sooth_add_options *options,
                                struct sooth_add_totals *totals, struct sooth_error *err);
+/* Adds the paths, then follows them until on_progress says stop: files that appear or change are added, files that
+ * vanish are forgotten (also those that vanished before it began; nothing is, where a folder is all empty). */
+enum sooth_status sooth_kb_watch(struct sooth_kb *kb, const char *const *paths, size_t n, const struct sooth_add_options *options,
+                                 struct sooth_error *err);
 enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, const void *bytes, size_t len,
                                      const struct sooth_add_options *options, struct sooth_add_totals *totals, struct sooth_error *err);
 

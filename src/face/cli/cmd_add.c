@@ -11,7 +11,7 @@ struct add_args {
     struct text_list include, exclude, tags;
     const char *name, *encoding, *ocr, *metric, *split;
     int64_t chunk_tokens;
-    bool reembed;
+    bool reembed, watch;
 };
 
 static const struct option_row add_options[] = {
@@ -25,12 +25,15 @@ static const struct option_row add_options[] = {
     OPT_INT(add_args, chunk_tokens, "chunk-tokens", 0, "N", "tokens a chunk, fixed with the first add (default: the embedder's own size)", 16, 8192),
     OPT_TEXT(add_args, split, "split", 0, "NAME", "how documents are cut: sentence (default), fixed, recursive, window, semantic, parent; fixed with the first add"),
     OPT_TEXT(add_args, metric, "metric", 0, "cosine|dot|l2|l1", "vector similarity, fixed with the first add (default cosine)"),
+    OPT_FLAG(add_args, watch, "watch", 0, "then follow the files until Ctrl-C: add what appears or changes, forget what vanishes"),
     OPT_FLAG(add_args, reembed, "reembed", 0, "embed every chunk again with --embedder, which then belongs to the store"),
 };
 
 struct add_state {
     const struct add_args *args;
-    struct progress progress;
+    struct progress all, one; /* files; within one file */
+    char what[80];            /* that file, and which of how many */
+    size_t done, total;       /* files */
     struct buf line;
 };
 
@@ -55,7 +58,11 @@ static void file_json(struct buf *line, const struct sooth_added *f)
 static bool on_file(void *user, const struct sooth_added *f)
 {
     struct add_state *s = user;
-    progress_end(&s->progress);
+    progress_end(&s->one);
+    progress_end(&s->all);
+    s->what[0] = 0;
+    s->done = f->done;
+    s->total = f->total;
     if (s->args->common.json) {
         file_json(&s->line, f);
     } else if (f->status == SOOTH_FAILED || f->status == SOOTH_NO_TEXT) {
@@ -72,14 +79,37 @@ static bool on_file(void *user, const struct sooth_added *f)
         if (f->error)
             cli_say(&s->args->common, "warning: %s: %s", f->file, f->error);
     }
-    progress_set(&s->progress, f->done, f->total);
+    progress_set(&s->all, f->done, f->total);
     return !cli_interrupted();
+}
+
+/* "report.pdf (3 of 10)", from a name that may hold anything. */
+static void what_set(struct add_state *s, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    char name[41];
+    snprintf(name, sizeof name, "%s", slash ? slash + 1 : file);
+    for (char *p = name; *p; p++)
+        *p = (unsigned char)*p < ' ' || *p == 0x7f ? '?' : *p;
+    for (size_t n = strlen(name); n == sizeof name - 1 && n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80; n--)
+        name[n] = 0;
+    if (s->total > 1)
+        snprintf(s->what, sizeof s->what, "%s (%zu of %zu)", name, s->done + 1, s->total);
+    else
+        snprintf(s->what, sizeof s->what, "%s", name);
 }
 
 static bool on_progress(void *user, const char *file, size_t done, size_t total)
 {
     struct add_state *s = user;
-    progress_set(&s->progress, done, total);
+    if (file && total > 0) {
+        char before[sizeof s->what];
+        memcpy(before, s->what, sizeof before);
+        what_set(s, file);
+        if (strcmp(before, s->what) != 0)
+            progress_begin(&s->one, &s->args->common, s->what);
+        progress_set(&s->one, done, total);
+    }
     return !cli_interrupted();
 }
 
@@ -140,6 +170,8 @@ static int add_run(void *p)
     int status;
     if (a->common.rest.count == 0 && !a->reembed)
         return cli_usage(&verb_add, "add wants files or directories");
+    if (a->watch && (a->common.rest.count == 0 || strcmp(a->common.rest.items[0], "-") == 0))
+        return cli_usage(&verb_add, "--watch wants files or directories to follow");
     if (a->tags.count > 64)
         return cli_usage(&verb_add, "at most 64 tags");
     if ((status = parse_tags(&a->tags, tags)) != EXIT_DONE)
@@ -154,14 +186,18 @@ static int add_run(void *p)
         .on_file = on_file, .on_progress = on_progress, .user = &state,
     };
     cli_catch_interrupt();
-    progress_begin(&state.progress, &a->common, "adding");
-    enum sooth_status s = a->common.rest.count ? add_all(kb, a, &options, &totals, &err) : SOOTH_OK;
-    progress_end(&state.progress);
+    if (a->watch)
+        cli_say(&a->common, "watching; Ctrl-C stops");
+    progress_begin(&state.all, &a->common, "adding");
+    enum sooth_status s = a->watch ? sooth_kb_watch(kb, a->common.rest.items, a->common.rest.count, &options, &err)
+                          : a->common.rest.count ? add_all(kb, a, &options, &totals, &err) : SOOTH_OK;
+    progress_end(&state.one);
+    progress_end(&state.all);
     if (s != SOOTH_OK)
         status = cli_fail(&err);
     else if (totals.failed)
         status = EXIT_FAILED;
-    if (s == SOOTH_OK)
+    if (s == SOOTH_OK && !a->watch)
         say_totals(a, &totals);
     buf_release(&state.line);
     sooth_kb_close(kb);
@@ -175,7 +211,7 @@ const struct verb_row verb_add = {
              "cuts them into chunks, embeds them and stores all of it in one database. A file that has not changed costs\n"
              "nothing; a changed one is updated. '-' reads standard input. A file that cannot be read costs one line on\n"
              "standard error and exit status 1; the others are added all the same.",
-    .examples = "  sooth add ~/Documents/contracts\n  sooth add report.pdf --tag year=2024\n  curl -s https://example.org/ | sooth add - --name page.html\n",
+    .examples = "  sooth add ~/Documents/contracts\n  sooth add ~/Documents --watch\n  sooth add report.pdf --tag year=2024\n  curl -s https://example.org/ | sooth add - --name page.html\n",
     .options = add_options, .n_options = sizeof add_options / sizeof add_options[0],
     .args_size = sizeof(struct add_args), .run = add_run,
 };

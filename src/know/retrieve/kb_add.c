@@ -56,7 +56,8 @@ struct adding {
 const char *sooth_add_status_name(enum sooth_add_status s)
 {
     static const char *const names[] = {"added",   "unchanged", "updated",
-                                        "no_text", "failed",    "skipped"};
+                                        "no_text", "failed",    "skipped",
+                                        "forgotten"};
     return (unsigned)s < sizeof names / sizeof *names ? names[s] : "unknown";
 }
 
@@ -435,7 +436,7 @@ static void refresh_indexes(struct sooth_kb *kb)
         log_write(LOG_WARN, "the index files were not brought up to date: %s", why.text);
 }
 
-enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n,
+enum sooth_status kb_add_paths(struct sooth_kb *kb, const char *const *paths, size_t n, bool named,
                                const struct sooth_add_options *options,
                                struct sooth_add_totals *totals, struct sooth_error *err)
 {
@@ -454,7 +455,7 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
     parse_key_of(a.o, parse_key, sizeof parse_key);
     a.parse_key = parse_key;
     map_init(&known.map);
-    status = walk_paths(paths, n, a.o, store_path(kb->store), &walk, err);
+    status = walk_paths(paths, n, named, a.o, store_path(kb->store), &walk, err);
     if (status == SOOTH_OK)
         status = store_docs(kb->store, learn, &known, err);
     if (status == SOOTH_ERR_CANCELLED)
@@ -482,6 +483,13 @@ enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, si
     walk_release(&walk);
     a.totals->seconds = clock_seconds() - started;
     return status;
+}
+
+enum sooth_status sooth_kb_add(struct sooth_kb *kb, const char *const *paths, size_t n,
+                               const struct sooth_add_options *options,
+                               struct sooth_add_totals *totals, struct sooth_error *err)
+{
+    return kb_add_paths(kb, paths, n, true, options, totals, err);
 }
 
 enum sooth_status sooth_kb_add_bytes(struct sooth_kb *kb, const char *name, const void *bytes,

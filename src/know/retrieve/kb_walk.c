@@ -153,8 +153,8 @@ static void walk_entry(struct walker *w, const char *path, bool named, int depth
     }
 }
 
-enum sooth_status walk_paths(const char *const *paths, size_t n, const struct sooth_add_options *o,
-                             const char *kb_dir, struct walk *out, struct sooth_error *err)
+enum sooth_status walk_paths(const char *const *paths, size_t n, bool named,
+                             const struct sooth_add_options *o, const char *kb_dir, struct walk *out, struct sooth_error *err)
 {
     struct walker w = {.o = o, .out = out};
     struct stat st;
@@ -164,7 +164,7 @@ enum sooth_status walk_paths(const char *const *paths, size_t n, const struct so
         w.kb_ino = st.st_ino;
     }
     for (size_t i = 0; i < n; i++)
-        walk_entry(&w, paths[i], true, 0);
+        walk_entry(&w, paths[i], named, 0);
     return w.failed ? err_nomem(err) : SOOTH_OK;
 }
 

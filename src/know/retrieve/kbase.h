@@ -34,13 +34,20 @@ struct walk_file {
 struct walk {
     VEC(struct walk_file) files;
 };
-/* Collects files; what is missing or unreadable is listed with its problem. */
-enum sooth_status walk_paths(const char *const *paths, size_t n, const struct sooth_add_options *o,
-                             const char *kb_dir, struct walk *out, struct sooth_error *err);
+/* Collects files. named: the user gave these paths, so what is missing is listed with its problem and
+ * files of any kind are tried; else they were found. */
+enum sooth_status walk_paths(const char *const *paths, size_t n, bool named,
+                             const struct sooth_add_options *o, const char *kb_dir,
+                             struct walk *out, struct sooth_error *err);
 void walk_release(struct walk *w);
 /* Absolute, without ".", ".." and double slashes; links are followed as far as they exist. Caller
  * frees. */
 char *walk_identity(const char *path);
+
+/* --- kb_add.c --- */
+enum sooth_status kb_add_paths(struct sooth_kb *kb, const char *const *paths, size_t n, bool named,
+                               const struct sooth_add_options *options,
+                               struct sooth_add_totals *totals, struct sooth_error *err);
 
 /* --- kb_ingest.c: one file from bytes to rows --- */
 struct intake {

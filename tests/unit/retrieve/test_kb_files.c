@@ -201,6 +201,110 @@ static void parents_are_handed_over(void **state)
     buf_release(&text);
 }
 
+/* --- watching: the script goes on when what it did last has been told */
+
+struct watching {
+    struct buf told; /* "status name\n" ... */
+    int step, ticks;
+};
+
+static bool watch_told(void *user, const struct sooth_added *f)
+{
+    struct watching *w = user;
+    const char *below = strstr(f->file, "/docs/");
+    buf_printf(&w->told, "%s %s\n", sooth_add_status_name(f->status), below ? below + 6 : f->file);
+    return true;
+}
+
+static bool has(const struct watching *w, const char *line)
+{
+    return strstr(buf_str(&w->told), line) != NULL;
+}
+
+static char *below(const char *name)
+{
+    static char path[2][400];
+    static int at;
+    at = !at;
+    snprintf(path[at], sizeof path[at], "%s/%s", docs, name);
+    return path[at];
+}
+
+static bool watch_step(void *user, const char *file, size_t done, size_t total)
+{
+    struct watching *w = user;
+    if (++w->ticks > 900)
+        fail_msg("step %d after: %s", w->step, buf_str(&w->told));
+    if (w->step == 0 && has(w, "added first.txt\n")) {
+        write_doc("new.txt", "A new file appears.");
+    } else if (w->step == 1 && has(w, "added new.txt\n")) {
+        write_doc("new.txt", "A new file changes.");
+    } else if (w->step == 2 && has(w, "updated new.txt\n")) {
+        assert_int_equal(mkdir(below("sub"), 0755), 0);
+        write_doc("sub/deep.txt", "Deep in a new folder.");
+        write_doc("sub/unread.xyz", "No format for this."); /* found, not named: no line about it */
+    } else if (w->step == 3 && has(w, "added sub/deep.txt\n")) {
+        assert_int_equal(rename(below("new.txt"), below("moved.txt")), 0);
+    } else if (w->step == 4 && has(w, "added moved.txt\n") && has(w, "forgotten new.txt\n")) {
+        assert_int_equal(unlink(below("sub/deep.txt")) | unlink(below("sub/unread.xyz")), 0);
+        assert_int_equal(rmdir(below("sub")), 0);
+    } else if (w->step == 5 && has(w, "forgotten sub/deep.txt\n")) {
+        return false;
+    } else {
+        return true;
+    }
+    w->step++;
+    return true;
+}
+
+static void a_folder_is_followed(void **state)
+{
+    struct watching w = {.told = BUF_INIT};
+    struct sooth_error err = {0};
+    const char *path = docs;
+    const struct sooth_add_options o = {.on_file = watch_told, .on_progress = watch_step, .user = &w, .ocr = "never"};
+    struct sooth_kb *kb = open_kb();
+    write_doc("first.txt", "Here from the start.");
+    write_doc("lost.txt", "Gone before it is watched.");
+    add(kb, NULL);
+    assert_int_equal(unlink(below("lost.txt")), 0);
+    assert_int_equal(sooth_kb_forget(kb, "first.txt", &err), SOOTH_OK);
+    if (sooth_kb_watch(kb, &path, 1, &o, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    assert_true(has(&w, "forgotten lost.txt\n"));
+    assert_false(has(&w, "failed"));
+    struct sooth_kb_info info;
+    assert_int_equal(sooth_kb_info(kb, &info, NULL), SOOTH_OK);
+    assert_int_equal(info.docs, 2);
+    assert_int_equal(found(kb, "file changes", NULL, "moved.txt"), 1);
+    path = "/nowhere/at/all";
+    assert_int_equal(sooth_kb_watch(kb, &path, 1, &o, &err), SOOTH_ERR_NOTFOUND);
+    sooth_kb_close(kb);
+    buf_release(&w.told);
+}
+
+static bool stop_now(void *user, const char *file, size_t done, size_t total)
+{
+    return false;
+}
+
+/* A disk that is not mounted looks like an empty folder. */
+static void an_empty_folder_is_no_deletion(void **state)
+{
+    struct sooth_error err = {0};
+    const char *path = docs;
+    const struct sooth_add_options o = {.on_progress = stop_now};
+    struct sooth_kb *kb = open_kb();
+    struct sooth_kb_info info;
+    write_doc("a.txt", "Text.");
+    add(kb, NULL);
+    unlink(below("a.txt"));
+    assert_int_equal(sooth_kb_watch(kb, &path, 1, &o, &err), SOOTH_OK);
+    assert_int_equal(sooth_kb_info(kb, &info, NULL), SOOTH_OK);
+    assert_int_equal(info.docs, 1);
+    sooth_kb_close(kb);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -209,6 +313,8 @@ int main(void)
         T(what_a_file_says_of_itself_can_be_asked_for),
         T(a_store_remembers_how_it_cuts),
         T(parents_are_handed_over),
+        T(a_folder_is_followed),
+        T(an_empty_folder_is_no_deletion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
