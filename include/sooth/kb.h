@@ -101,7 +101,13 @@ const char *sooth_kb_list(const char *table, size_t i, const char **note);
 
 /* --- search ------------------------------------------------------------------------------------------------ */
 
-enum sooth_search_mode { SOOTH_SEARCH_HYBRID, SOOTH_SEARCH_VECTOR, SOOTH_SEARCH_TEXT };
+/* SQL: totals, counts and extremes over the tables among the documents (CSV, spreadsheets), worked out by a database
+ * behind read-only guards: hits are the rows it rests on, `answer` says the result, `sql` the statement.
+ * GRAPH: passages that hang together with what the question names; sooth_kb_graph makes the graph. */
+enum sooth_search_mode { SOOTH_SEARCH_HYBRID, SOOTH_SEARCH_VECTOR, SOOTH_SEARCH_TEXT, SOOTH_SEARCH_SQL, SOOTH_SEARCH_GRAPH };
+/* The mode of a name ("hybrid", "vector", ...); false when there is none. A listing: row i, false past the end. */
+bool sooth_search_mode_parse(const char *name, enum sooth_search_mode *out);
+bool sooth_search_mode_at(size_t i, const char **name, const char **about);
 struct sooth_search_options {
     enum sooth_search_mode mode;
     size_t k;               /* how many to return; 0 = 10 */
@@ -127,11 +133,37 @@ struct sooth_hit {
     char **also;               /* other documents that hold the very same text */
     size_t n_also;
 };
-struct sooth_hits { struct sooth_hit *items; size_t count; size_t candidates, reranked; double seconds; };
+struct sooth_hits {
+    struct sooth_hit *items;
+    size_t count, candidates, reranked;
+    double seconds;
+    char *answer;  /* what was worked out (SQL), else NULL */
+    char *sql;     /* the statement behind it */
+    char *reason;  /* why there are no hits, or no more, where that can be said; else NULL */
+};
 /* query is text, never query syntax. */
 enum sooth_status sooth_search(struct sooth_kb *kb, const char *query, const struct sooth_search_options *options,
                                struct sooth_hits *out, struct sooth_error *err);
 void sooth_hits_release(struct sooth_hits *hits);
+
+/* --- graph -------------------------------------------------------------------------------------------------- */
+
+struct sooth_graph_counts {
+    size_t passages, unread;         /* read into the graph; still to read */
+    size_t entities, mentions, facts;
+    size_t calls;                    /* of a language model that reading the rest takes: none by rules */
+    double seconds;                  /* that it took, or with dry_run is expected to take */
+};
+typedef bool sooth_graph_progress_fn(void *user, size_t done, size_t total); /* false stops; what is read stays */
+/* Reads the passages that the graph lacks. dry_run: only says what that would take, from a sample. */
+enum sooth_status sooth_kb_graph(struct sooth_kb *kb, bool dry_run, sooth_graph_progress_fn *on_progress, void *user,
+                                 struct sooth_graph_counts *out, struct sooth_error *err);
+struct sooth_fact { const char *subject, *relation, *object, *doc; size_t page, start, end; const char *text; };
+typedef bool sooth_fact_fn(void *user, const struct sooth_fact *fact);
+/* What is said about an entity and, with depth 2, about those it leads to: 50 facts at most, each with its passage.
+ * SOOTH_ERR_NOTFOUND when no passage names it. */
+enum sooth_status sooth_kb_facts(struct sooth_kb *kb, const char *entity, unsigned depth, sooth_fact_fn *fn, void *user,
+                                 struct sooth_error *err);
 
 /* --- answers ----------------------------------------------------------------------------------------------- */
 

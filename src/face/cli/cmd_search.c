@@ -16,7 +16,7 @@ struct search_args {
 
 static const struct option_row search_options[] = {
     KB_OPTIONS(search_args),
-    OPT_TEXT(search_args, mode, "mode", 0, "hybrid|vector|text", "how to search (default hybrid: both, fused and reranked)"),
+    OPT_TEXT(search_args, mode, "mode", 0, "hybrid|vector|text|sql|graph", "how to search (default hybrid: by meaning and words, fused and reranked)"),
     OPT_INT(search_args, k, "count", 'k', "N", "how many passages (default 10)", 1, 1000),
     OPT_TEXT(search_args, filter, "filter", 0, "EXPR", "only passages that match, such as \"year=2024 and page<10\""),
     OPT_REAL(search_args, min_score, "min-score", 0, "X", "leave out passages below this similarity", -1e9, 1e9),
@@ -76,11 +76,25 @@ static void hit_print(const struct sooth_hit *h, bool explain)
     cli_wrap(stdout, h->text, 4, cli_width());
 }
 
-static enum sooth_search_mode mode_of(const char *mode)
+/* What was worked out comes before the rows it rests on. */
+static void answer_show(const struct search_args *a, const struct sooth_hits *h, struct buf *line)
 {
-    if (mode && strcmp(mode, "vector") == 0)
-        return SOOTH_SEARCH_VECTOR;
-    return mode && strcmp(mode, "text") == 0 ? SOOTH_SEARCH_TEXT : SOOTH_SEARCH_HYBRID;
+    struct json_writer w;
+    if (!h->answer)
+        return;
+    if (!a->common.json) {
+        cli_wrap(stdout, h->answer, 0, cli_width());
+        if (a->explain)
+            printf("    %s\n", h->sql);
+        return;
+    }
+    jsonw_init(&w, line);
+    jsonw_object(&w);
+    jsonw_key(&w, "answer"), jsonw_string(&w, h->answer);
+    jsonw_key(&w, "sql"), jsonw_string(&w, h->sql);
+    jsonw_key(&w, "rows"), jsonw_int(&w, (int64_t)h->candidates);
+    jsonw_end_object(&w);
+    cli_json_line(line);
 }
 
 static int search_run(void *p)
@@ -97,7 +111,8 @@ static int search_run(void *p)
     if (!kb)
         return status;
     sooth_search_options_init(&options);
-    options.mode = mode_of(a->mode);
+    if (a->mode)
+        sooth_search_mode_parse(a->mode, &options.mode);
     options.k = a->k ? (size_t)a->k : 10;
     options.filter = a->filter;
     options.explain = a->explain;
@@ -106,6 +121,7 @@ static int search_run(void *p)
         options.min_score = a->min_score;
     if (sooth_search(kb, a->common.rest.items[0], &options, &hits, &err) != SOOTH_OK)
         status = cli_fail(&err);
+    answer_show(a, &hits, &line);
     for (size_t i = 0; i < hits.count; i++)
         if (a->common.json)
             hit_json(&hits.items[i], a->explain, &line);
@@ -114,7 +130,7 @@ static int search_run(void *p)
     if (status == EXIT_DONE && a->explain)
         cli_say(&a->common, "%zu candidates, %zu reranked, %zu shown, %.3f s", hits.candidates, hits.reranked, hits.count, hits.seconds);
     if (status == EXIT_DONE && hits.count == 0)
-        cli_say(&a->common, "nothing found");
+        cli_say(&a->common, "nothing found%s%s", hits.reason ? ": " : "", hits.reason ? hits.reason : "");
     sooth_hits_release(&hits);
     buf_release(&line);
     sooth_kb_close(kb);
@@ -125,7 +141,8 @@ const struct verb_row verb_search = {
     .name = "search", .group = "knowledge", .usage = "QUESTION", .summary = "the passages nearest to a question",
     .about = "Searches by meaning (vectors) and by words (BM25), fuses both and reranks the best. The question is plain text:\n"
              "no sign in it is query syntax. The score is one similarity: it falls as distance grows, in every mode.",
-    .examples = "  sooth search \"notice period\" -k 5\n  sooth search \"续租\" --mode text --json\n",
+    .examples = "  sooth search \"notice period\" -k 5\n  sooth search \"续租\" --mode text --json\n"
+                "  sooth search \"average body mass by species\" --mode sql\n",
     .options = search_options, .n_options = sizeof search_options / sizeof search_options[0],
     .args_size = sizeof(struct search_args), .run = search_run,
 };

@@ -168,6 +168,9 @@ struct store_passage { /* caller frees with store_passage_release */
 };
 enum sooth_status store_passage(struct store *s, int64_t chunk, struct store_passage *out,
                                 struct sooth_error *err);
+/* The passage that holds a byte of a document's text; 0 when none does. */
+enum sooth_status store_chunk_at(struct store *s, int64_t doc, size_t offset, int64_t *chunk,
+                                 struct sooth_error *err);
 void store_passage_release(struct store_passage *p);
 /* A vector of any passage with that hash: appended to out (vector_packed bytes). *found tells. */
 enum sooth_status store_vector(struct store *s, const unsigned char hash[CHUNK_HASH],
@@ -226,6 +229,10 @@ struct scored {
     uint32_t slot;
     double score;
 };
+/* Keeps the k best of what is offered (heap [k], *n so far), ties by slot; best_sort then puts the
+ * best first. */
+void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);
+void best_sort(struct scored *heap, size_t n);
 /* The best k of the slots whose allow byte is set (NULL = all), best first, ties by slot. Scores
  * are similarities: a scan over 8-bit codes, or the index file, picks a few hundred, their stored
  * halves decide. */
@@ -269,4 +276,6 @@ enum sooth_status text_search(struct store *s, const struct snapshot *v, const s
                               const char *query, size_t len, const unsigned char *allow, size_t k,
                               struct scored *out, size_t *found, double *ceiling,
                               struct sooth_error *err);
+#include "know/index/graphdb.h"
+#include "know/index/tabledb.h"
 #endif

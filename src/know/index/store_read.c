@@ -262,3 +262,18 @@ enum sooth_status store_vector(struct store *s, const unsigned char hash[CHUNK_H
         out->len = before;
     return status == SOOTH_OK && out->failed ? err_nomem(err) : status;
 }
+
+enum sooth_status store_chunk_at(struct store *s, int64_t doc, size_t offset, int64_t *chunk,
+                                 struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_ERR_NOMEM;
+    sqlite3_stmt *q = sql_bind(s, SQL_CHUNK_AT, err, "iii", doc, (int64_t)offset, (int64_t)offset);
+    *chunk = 0;
+    if (!q)
+        return err ? err->status : status;
+    if (sql_row(s, q, &status, err)) {
+        *chunk = sqlite3_column_int64(q, 0);
+        sql_done(q);
+    }
+    return status;
+}

@@ -56,6 +56,7 @@
     SQL(CHUNK_FULL, "SELECT id, seq, start, end, heading, header_start, header_end, length, hash " \
                     "FROM chunks WHERE doc=? "                                                     \
                     "ORDER BY seq")                                                                \
+    SQL(CHUNK_AT, "SELECT id FROM chunks WHERE doc=? AND start<=? AND end>? ORDER BY seq LIMIT 1")  \
     SQL(CHUNK_BY_HASH, "SELECT id FROM chunks WHERE hash=? LIMIT 1")                               \
     SQL(CHUNK_ALL, "SELECT id, doc, page, length, script FROM chunks ORDER BY doc, seq")           \
     SQL(VECTOR_ADD, "INSERT OR REPLACE INTO vectors(chunk, scale, code) VALUES(?,?,?)")            \
@@ -160,8 +161,4 @@ float code_make(const float *v, size_t dim, int8_t *code);
  */
 enum sooth_status half_read(struct store *s, int64_t chunk, size_t dim, float *out, bool *found,
                             struct sooth_error *err);
-/* Keeps the k best of what is offered (heap [k], *n so far), ties by slot; best_sort then puts the
- * best first. */
-void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);
-void best_sort(struct scored *heap, size_t n);
 #endif

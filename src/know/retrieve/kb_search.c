@@ -33,7 +33,9 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/hash.h"
+#include "know/retrieve/graph.h"
 #include "know/retrieve/kbase.h"
+#include "know/retrieve/table_ask.h"
 
 enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
 enum { WINDOW_BYTES = 1800, WINDOW_PASSAGES = 5 }; /* a hit and its neighbours */
@@ -210,9 +212,15 @@ static enum sooth_status rerank(struct search *s)
  * -----------------------------------------------------------------------------------------------------
  */
 
+/* Scores are the store's similarity; the others have a share between 0 and 1 of their own. */
+static bool modes_similar(enum sooth_search_mode mode)
+{
+    return mode == SOOTH_SEARCH_HYBRID || mode == SOOTH_SEARCH_VECTOR;
+}
+
 static double score_of(const struct search *s, size_t i)
 {
-    if (s->o->mode == SOOTH_SEARCH_TEXT)
+    if (!modes_similar(s->o->mode))
         return s->list[i].text;
     return isnan(s->list[i].vector) ? -1 : s->list[i].vector;
 }
@@ -430,6 +438,79 @@ static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
     return status;
 }
 
+/* Candidates by the graph. */
+static enum sooth_status gather_graph(struct search *s)
+{
+    size_t n = 0, linked;
+    if (!graphdb_there(s->kb->store)) {
+        err_set(s->err, SOOTH_ERR_NOTFOUND, "knowledge base '%s' has no graph", store_path(s->kb->store));
+        err_hint(s->err, "sooth graph --kb %s makes it", store_path(s->kb->store));
+        return SOOTH_ERR_NOTFOUND;
+    }
+    struct scored *by_graph = mem_array(s->deep + 1, sizeof *by_graph);
+    s->list = mem_array(s->deep + 1, sizeof *s->list);
+    enum sooth_status status = by_graph && s->list ? SOOTH_OK : err_nomem(s->err);
+    if (status == SOOTH_OK)
+        status = graph_search(s->kb, s->v, s->query, s->allow, s->deep, by_graph, &n, &linked, s->err);
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++) /* as shares of the best one's mass */
+        s->list[i] = (struct candidate){by_graph[i].slot, by_graph[i].score, NAN,
+                                        by_graph[i].score / by_graph[0].score, NAN, 0, 0};
+    s->n = status == SOOTH_OK ? n : 0;
+    mem_free(by_graph);
+    return status;
+}
+
+static enum sooth_status run_ranked(struct search *s, struct sooth_hits *out)
+{
+    enum sooth_status status = gather(s);
+    if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID && s->o->rerank)
+        status = rerank(s);
+    return status == SOOTH_OK ? make_hits(s, out) : status;
+}
+
+static enum sooth_status run_graph(struct search *s, struct sooth_hits *out)
+{
+    enum sooth_status status = gather_graph(s);
+    return status == SOOTH_OK ? make_hits(s, out) : status;
+}
+
+static enum sooth_status run_sql(struct search *s, struct sooth_hits *out)
+{
+    return table_answer(s->kb, s->v, s->query, s->allow, s->o->k ? s->o->k : K_DEFAULT, out, s->err);
+}
+
+/* The modes, in the order of enum sooth_search_mode. */
+static const struct mode_row {
+    const char *name, *about;
+    bool vectors; /* the question is embedded */
+    enum sooth_status (*run)(struct search *s, struct sooth_hits *out);
+} modes[] = {
+    {"hybrid", "by meaning and by words, fused and reranked", true, run_ranked},
+    {"vector", "by meaning: the store's metric alone", true, run_ranked},
+    {"text", "by words: BM25", false, run_ranked},
+    {"sql", "totals, counts and extremes over tables", false, run_sql},
+    {"graph", "what hangs together with the names in the question", false, run_graph},
+};
+
+bool sooth_search_mode_at(size_t i, const char **name, const char **about)
+{
+    if (i >= sizeof modes / sizeof *modes)
+        return false;
+    *name = modes[i].name;
+    *about = modes[i].about;
+    return true;
+}
+
+bool sooth_search_mode_parse(const char *name, enum sooth_search_mode *out)
+{
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(modes[i].name, name) == 0) {
+            *out = (enum sooth_search_mode)i;
+            return true;
+        }
+    return false;
+}
+
 static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
 {
     enum sooth_status status = store_snapshot(s->kb->store, s->vector != NULL, &s->v, s->err);
@@ -448,11 +529,7 @@ static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
         s->allow = mem_calloc(s->v->n, 1);
         status = s->allow ? filter_apply(s->o->filter, s->v, s->allow, s->err) : err_nomem(s->err);
     }
-    if (status == SOOTH_OK)
-        status = gather(s);
-    if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID && s->o->rerank)
-        status = rerank(s);
-    return status == SOOTH_OK ? make_hits(s, out) : status;
+    return status == SOOTH_OK ? modes[s->o->mode].run(s, out) : status;
 }
 
 enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
@@ -476,7 +553,9 @@ enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
     enum sooth_status status = store_snapshot(kb->store, false, &s.v, err);
     if (status != SOOTH_OK || s.v->n == 0)
         return status;
-    if (s.o->mode != SOOTH_SEARCH_TEXT) {
+    if ((size_t)s.o->mode >= sizeof modes / sizeof *modes)
+        return err_set(err, SOOTH_ERR_ARG, "there is no search mode %d", (int)s.o->mode);
+    if (modes[s.o->mode].vectors) {
         status = kb_embedder(kb, &s.e, err);
         if (status == SOOTH_OK)
             status = embed_query(&s);
@@ -487,7 +566,8 @@ enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
         status = search_inside(&s, out);
         store_end(kb->store, true, NULL);
     }
-    out->candidates = s.n;
+    if (s.o->mode != SOOTH_SEARCH_SQL)
+        out->candidates = s.n;
     out->reranked = s.reranked;
     out->seconds = clock_seconds() - started;
     mem_free(s.vector);
@@ -512,5 +592,8 @@ void sooth_hits_release(struct sooth_hits *hits)
         mem_free(h->text);
     }
     mem_free(hits->items);
+    mem_free(hits->answer);
+    mem_free(hits->sql);
+    mem_free(hits->reason);
     memset(hits, 0, sizeof *hits);
 }
