@@ -124,6 +124,7 @@ void adapt_base_id(const struct arch_model *m, char out[65]);
  * has one use, the product. */
 enum adapt_use { ADAPT_PRODUCT, ADAPT_LOOKUP };
 bool adapt_changes(const struct adapt_set *s, const struct weight *w, enum adapt_use use);
+bool adapt_unties(const struct adapt_set *s, const struct weight *table); /* its two uses come out different */
 /* SOOTH_ERR_UNSUPPORTED when a member is no change of weights (prompts, prefixes, bottlenecks). */
 enum sooth_status adapt_mergeable(const struct adapt_set *s, struct sooth_error *err);
 /* Row i of the weight as the set wears it; base and merged [cols] get the model's own and the changed one. */

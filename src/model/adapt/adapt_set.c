@@ -254,6 +254,15 @@ bool adapt_changes(const struct adapt_set *s, const struct weight *w, enum adapt
     return false;
 }
 
+bool adapt_unties(const struct adapt_set *s, const struct weight *table)
+{
+    const struct chain *c = chain_find(s, table);
+    for (size_t i = 0; c && i < c->links.count; i++)
+        if (adapt_strength(c->links.items[i].a) != 0 && !c->links.items[i].a->row->stand_in)
+            return arch_info(c->links.items[i].a->model)->decoder && strcmp(site_of(&c->links.items[i])->entry->role, "token_embd") == 0;
+    return false;
+}
+
 enum sooth_status adapt_mergeable(const struct adapt_set *s, struct sooth_error *err)
 {
     for (size_t i = 0; i < s->members.count; i++)
