@@ -1,6 +1,7 @@
 /* test_adapt_ways.c: method x architecture x number format: a recording run, prompts whole and in pieces, decoding and a crowd give the
  * same bits under every adapter; it starts as the model; the base keeps its bytes. Random models written by this program, packed as served. */
 #include "adapt_fixture.h"
+#include <unistd.h>
 #include "../arch/random_model.h"
 
 enum { N = 12, SLOTS = 3 };
