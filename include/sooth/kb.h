@@ -116,7 +116,12 @@ struct sooth_search_options {
     bool windows;           /* hits come with their neighbours of the same page (hybrid); default true */
     const char *filter;     /* "tag=v and page<10"; NULL = none */
     bool explain;
+    bool adaptive;          /* k is chosen by where the evidence falls (hybrid, vector, text): hits.reason says why */
+    const char *rewrite;    /* hybrid: a name of sooth_rewrite_at, "none" or NULL: what else is searched beside the question */
+    struct sooth_session *session; /* a model that writes what `rewrite` derives; NULL: rules do */
 };
+/* The rewritings: name and one line on each; false past the end. */
+bool sooth_rewrite_at(size_t i, const char **name, const char **about);
 void sooth_search_options_init(struct sooth_search_options *o);
 
 struct sooth_hit {
@@ -139,7 +144,9 @@ struct sooth_hits {
     double seconds;
     char *answer;  /* what was worked out (SQL), else NULL */
     char *sql;     /* the statement behind it */
-    char *reason;  /* why there are no hits, or no more, where that can be said; else NULL */
+    char *reason;  /* why there are no hits, or so many and no more, where that can be said; else NULL */
+    char **queries; /* what was searched beside the question */
+    size_t n_queries;
 };
 /* query is text, never query syntax. */
 enum sooth_status sooth_search(struct sooth_kb *kb, const char *query, const struct sooth_search_options *options,

@@ -8,20 +8,6 @@ static bool given(const char *option, const char *word)
     return option && strcmp(option, word) == 0;
 }
 
-static int count_of(const char *text, size_t *k)
-{
-    char *end;
-    if (!text || strcmp(text, "auto") == 0)
-        return EXIT_DONE;
-    unsigned long v = strtoul(text, &end, 10);
-    if (*end || v < 1 || v > 1000) {
-        fprintf(stderr, "sooth: -k wants 'auto' or a number between 1 and 1000, not '%s'\n", text);
-        return EXIT_USAGE;
-    }
-    *k = v;
-    return EXIT_DONE;
-}
-
 /* The named model must open; the default one may be missing, then answers are quoted. */
 static int open_model(struct asking *k)
 {
@@ -47,7 +33,7 @@ int asking_open(struct asking *k, const struct common_args *common, const struct
 {
     int status;
     *k = (struct asking){ .common = common, .args = args };
-    if ((status = count_of(args->k, &k->k)) != EXIT_DONE)
+    if ((status = cli_count(args->k, &k->k)) != EXIT_DONE)
         return status;
     k->kb = cli_open_kb(common, &args->kb, false, true, &status);
     return k->kb ? open_model(k) : status;

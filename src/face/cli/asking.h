@@ -19,7 +19,7 @@ struct asking_args {
     OPT_TEXT(s, asking.k, "count", 'k', "auto|N", "passages to answer from (default auto)"), \
     OPT_TEXT(s, asking.answer, "answer", 0, "auto|generate|quote", "write the answer, or quote the documents (default auto)"), \
     OPT_TEXT(s, asking.verify, "verify", 0, "on|off", "check each sentence against its source (default on)"), \
-    OPT_TEXT(s, asking.rewrite, "rewrite", 0, "none|auto", "make follow-up questions standalone (default auto)"), \
+    OPT_TEXT(s, asking.rewrite, "rewrite", 0, "auto|none|hyde|query2doc|multi|sub|stepback|rm3", "auto makes follow-up questions standalone (default); the others also search for more than the question"), \
     OPT_TEXT(s, asking.filter, "filter", 0, "EXPR", "only passages that match, such as \"year=2024\""), \
     OPT_INT(s, asking.max_tokens, "max-tokens", 'n', "N", "longest answer (default 256)", 1, 100000)
 

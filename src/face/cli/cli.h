@@ -151,6 +151,8 @@ struct adapter_list {
 int cli_open_adapters(const struct text_list *paths, struct sooth_model *model, struct adapter_list *out);
 void cli_close_adapters(struct adapter_list *list);
 void cli_sampling(const struct common_args *c, const struct sample_args *s, struct sooth_generate_options *out);
+/* -k: a number from 1 to 1000; NULL and "auto" leave *k. EXIT_DONE or EXIT_USAGE, said. */
+int cli_count(const char *text, size_t *k);
 void answer_print(FILE *out, const struct sooth_answer *a, bool why);
 void answer_json(const struct sooth_answer *a, const char *id, struct buf *line);
 #endif

@@ -8,8 +8,7 @@ extern const struct verb_row verb_search;
 struct search_args {
     struct common_args common;
     struct kb_args kb;
-    const char *mode, *filter;
-    int64_t k;
+    const char *mode, *filter, *rewrite, *k;
     double min_score;
     bool explain, no_rerank;
 };
@@ -17,9 +16,10 @@ struct search_args {
 static const struct option_row search_options[] = {
     KB_OPTIONS(search_args),
     OPT_TEXT(search_args, mode, "mode", 0, "hybrid|vector|text|sql|graph", "how to search (default hybrid: by meaning and words, fused and reranked)"),
-    OPT_INT(search_args, k, "count", 'k', "N", "how many passages (default 10)", 1, 1000),
+    OPT_TEXT(search_args, k, "count", 'k', "N", "how many passages (default 10), or 'auto': as many as the evidence is worth"),
     OPT_TEXT(search_args, filter, "filter", 0, "EXPR", "only passages that match, such as \"year=2024 and page<10\""),
     OPT_REAL(search_args, min_score, "min-score", 0, "X", "leave out passages below this similarity", -1e9, 1e9),
+    OPT_TEXT(search_args, rewrite, "rewrite", 0, "none|hyde|query2doc|multi|sub|stepback|rm3", "search for more than the question (default none)"),
     OPT_FLAG(search_args, no_rerank, "no-rerank", 0, "skip the late-interaction reranking of the hybrid mode"),
     OPT_FLAG(search_args, explain, "explain", 0, "show each stage's score and rank"),
 };
@@ -107,13 +107,16 @@ static int search_run(void *p)
     int status;
     if (a->common.rest.count != 1)
         return cli_usage(&verb_search, "search wants one question, in quotes");
+    sooth_search_options_init(&options);
+    if ((status = cli_count(a->k, &options.k)) != EXIT_DONE)
+        return status;
     struct sooth_kb *kb = cli_open_kb(&a->common, &a->kb, false, true, &status);
     if (!kb)
         return status;
-    sooth_search_options_init(&options);
     if (a->mode)
         sooth_search_mode_parse(a->mode, &options.mode);
-    options.k = a->k ? (size_t)a->k : 10;
+    options.adaptive = a->k && strcmp(a->k, "auto") == 0;
+    options.rewrite = a->rewrite;
     options.filter = a->filter;
     options.explain = a->explain;
     options.rerank = !a->no_rerank;
@@ -127,6 +130,10 @@ static int search_run(void *p)
             hit_json(&hits.items[i], a->explain, &line);
         else
             hit_print(&hits.items[i], a->explain);
+    for (size_t i = 0; i < hits.n_queries && a->explain; i++)
+        cli_say(&a->common, "also searched: %s", hits.queries[i]);
+    if (status == EXIT_DONE && a->explain && hits.reason && hits.count)
+        cli_say(&a->common, "%s", hits.reason);
     if (status == EXIT_DONE && a->explain)
         cli_say(&a->common, "%zu candidates, %zu reranked, %zu shown, %.3f s", hits.candidates, hits.reranked, hits.count, hits.seconds);
     if (status == EXIT_DONE && hits.count == 0)

@@ -113,3 +113,17 @@ void cli_sampling(const struct common_args *c, const struct sample_args *s, stru
     out->stop = s->stop.items;
     out->n_stop = s->stop.count;
 }
+
+int cli_count(const char *text, size_t *k)
+{
+    char *end;
+    if (!text || strcmp(text, "auto") == 0)
+        return EXIT_DONE;
+    unsigned long v = strtoul(text, &end, 10);
+    if (*end || v < 1 || v > 1000) {
+        fprintf(stderr, "sooth: -k wants 'auto' or a number between 1 and 1000, not '%s'\n", text);
+        return EXIT_USAGE;
+    }
+    *k = v;
+    return EXIT_DONE;
+}

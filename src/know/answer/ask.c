@@ -278,17 +278,42 @@ static bool wants_draft(const struct asking *k)
     return info->kind == SOOTH_MODEL_REMOTE || info->parameters >= WEAK;
 }
 
+static bool rewrite_known(const char *name)
+{
+    const char *row, *about;
+    for (size_t i = 0; sooth_rewrite_at(i, &row, &about); i++)
+        if (strcmp(row, name) == 0)
+            return true;
+    return false;
+}
+
+/* The question first, then what was searched beside it. */
+static enum sooth_status queries_take(struct asking *k)
+{
+    struct sooth_hits *h = &k->out->retrieved;
+    char **all = mem_realloc(k->out->queries, 1 + h->n_queries, sizeof *all);
+    if (!all)
+        return err_nomem(k->err);
+    k->out->queries = all;
+    for (size_t i = 0; i < h->n_queries; i++)
+        all[k->out->n_queries++] = h->queries[i];
+    h->n_queries = 0;
+    return SOOTH_OK;
+}
+
 static enum sooth_status search(struct asking *k)
 {
     struct sooth_search_options s;
     sooth_search_options_init(&s);
     s.k = k->o->k > RETRIEVED ? k->o->k : RETRIEVED;
     s.filter = k->o->filter;
+    s.rewrite = k->o->rewrite && rewrite_known(k->o->rewrite) ? k->o->rewrite : NULL;
     k->out->queries = mem_calloc(1, sizeof *k->out->queries);
     if (!k->out->queries || !(k->out->queries[0] = mem_strdup(k->out->standalone)))
         return err_nomem(k->err);
     k->out->n_queries = 1;
-    return sooth_search(k->kb, k->out->standalone, &s, &k->out->retrieved, k->err);
+    enum sooth_status st = sooth_search(k->kb, k->out->standalone, &s, &k->out->retrieved, k->err);
+    return st ? st : queries_take(k);
 }
 
 static enum sooth_status answer_question(struct asking *k)
@@ -335,8 +360,8 @@ enum sooth_status sooth_ask(struct sooth_kb *kb, struct sooth_session *session, 
         k.o = &defaults;
     }
     bool plain = k.o->rewrite && strcmp(k.o->rewrite, "none") == 0;
-    if (k.o->rewrite && !plain && strcmp(k.o->rewrite, "auto") != 0)
-        return err_set(err, SOOTH_ERR_UNSUPPORTED, "rewriting '%s' is not known: 'none' or 'auto'", k.o->rewrite);
+    if (k.o->rewrite && !plain && strcmp(k.o->rewrite, "auto") != 0 && !rewrite_known(k.o->rewrite))
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "rewriting '%s' is not known", k.o->rewrite);
     enum sooth_status st = followup_resolve(question, k.o->history, plain ? 0 : k.o->n_history, &standalone, &own_at, &same, err);
     if (!st && (!(out->question = mem_strdup(question)) || !(out->standalone = buf_take(&standalone))))
         st = err_nomem(err);

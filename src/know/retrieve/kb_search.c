@@ -35,18 +35,22 @@
 #include "core/base/hash.h"
 #include "know/retrieve/graph.h"
 #include "know/retrieve/kbase.h"
+#include "know/retrieve/rewrite.h"
 #include "know/retrieve/table_ask.h"
 
 enum { DEEP_MIN = 100, DEEP_EACH = 4, RERANK_MAX = 24, K_DEFAULT = 10, K_MAX = 100000 };
 enum { WINDOW_BYTES = 1800, WINDOW_PASSAGES = 5 }; /* a hit and its neighbours */
 #define TEXT_WEIGHT 1.0                            /* of BM25 / ceiling beside the aligned cosine */
 #define RERANK_WEIGHT 0.5                          /* of late interaction */
+#define HALF 0.5                                   /* of the first one's evidence */
+enum { CHOOSE_MAX = 20 };                          /* passages an adaptive k looks at */
 
 struct candidate {
     uint32_t slot;
     double order;                /* what the list is sorted by */
     double vector, text, rerank; /* NAN where the stage did not see it */
     uint32_t vector_rank, text_rank;
+    double derived; /* best evidence of the derived queries */
 };
 
 struct search {
@@ -61,6 +65,8 @@ struct search {
     struct candidate *list;
     size_t n, reranked;
     double ceiling;
+    const struct rewrite_row *rewrite; /* or NULL */
+    VEC(char *) queries;
     struct sooth_error *err;
 };
 
@@ -107,23 +113,25 @@ static enum sooth_status run_lists(struct search *s, struct scored *by_vector, s
     return status;
 }
 
-/* Every candidate's similarities, whichever list found it. */
-static enum sooth_status measure(struct search *s)
+/* The similarities of the candidates from there on, whichever list found them. */
+static enum sooth_status measure(struct search *s, size_t from)
 {
-    uint32_t *slots = mem_array(s->n + 1, sizeof *slots);
-    double *plain = mem_array(s->n + 1, sizeof *plain),
-           *aligned = mem_array(s->n + 1, sizeof *aligned);
+    size_t n = s->n - from;
+    struct candidate *list = s->list + from;
+    uint32_t *slots = mem_array(n + 1, sizeof *slots);
+    double *plain = mem_array(n + 1, sizeof *plain),
+           *aligned = mem_array(n + 1, sizeof *aligned);
     enum sooth_status status = slots && plain && aligned ? SOOTH_OK : err_nomem(s->err);
-    for (size_t i = 0; i < s->n && slots; i++)
-        slots[i] = s->list[i].slot;
+    for (size_t i = 0; i < n && slots; i++)
+        slots[i] = list[i].slot;
     if (status == SOOTH_OK)
         status =
-            vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, slots, s->n, plain, s->err);
+            vector_scores(s->kb->store, s->v, s->kb->metric, s->vector, slots, n, plain, s->err);
     if (status == SOOTH_OK)
         status = aligned_scores(s->kb->store, s->v, s->vector, script_of(s->query, s->query_len),
-                                slots, s->n, aligned, s->err);
-    for (size_t i = 0; i < s->n && status == SOOTH_OK; i++) {
-        struct candidate *c = &s->list[i];
+                                slots, n, aligned, s->err);
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
+        struct candidate *c = &list[i];
         c->vector = plain[i];
         c->order =
             (isnan(aligned[i]) ? 0 : aligned[i]) + TEXT_WEIGHT * (isnan(c->text) ? 0 : c->text);
@@ -141,14 +149,14 @@ static enum sooth_status fill_list(struct search *s, const struct scored *by_vec
     for (size_t i = 0; i < s->n; i++) {
         const struct fused *f = &fused[i];
         struct candidate *c = &s->list[i];
-        *c = (struct candidate){f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1]};
+        *c = (struct candidate){f->slot, f->score, NAN, NAN, NAN, f->rank[0], f->rank[1], 0};
         if (s->o->mode == SOOTH_SEARCH_VECTOR)
             c->vector = by_vector[f->rank[0] - 1].score;
         if (f->rank[1])
             c->text = s->ceiling > 0 ? by_text[f->rank[1] - 1].score / s->ceiling : 0;
     }
     if (s->o->mode == SOOTH_SEARCH_HYBRID)
-        status = measure(s);
+        status = measure(s, 0);
     if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID)
         qsort(s->list, s->n, sizeof *s->list, by_order);
     return status;
@@ -173,6 +181,128 @@ static enum sooth_status gather(struct search *s)
     mem_free(by_vector);
     mem_free(by_text);
     mem_free(fused);
+    return status;
+}
+
+/* --- derived queries
+ * -------------------------------------------------------------------------------------------- */
+
+/* Candidates of one list that are new join the others; at[slot] is their place + 1. */
+static bool join_list(struct search *s, const struct scored *list, size_t n, uint32_t *at)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (at[list[i].slot])
+            continue;
+        struct candidate *grown = s->n % 64 ? s->list : mem_realloc(s->list, s->n + 64, sizeof *grown);
+        if (!grown)
+            return false;
+        s->list = grown;
+        s->list[s->n] = (struct candidate){list[i].slot, 0, NAN, NAN, NAN, 0, 0, 0};
+        at[list[i].slot] = (uint32_t)++s->n;
+    }
+    return true;
+}
+
+/* One derived query: its lists, and its evidence for every candidate. */
+static enum sooth_status derived_evidence(struct search *s, const struct derived *d, uint32_t *at,
+                                          const float *vector, struct scored *by_vector,
+                                          struct scored *by_text)
+{
+    struct store *st = s->kb->store;
+    size_t len = strlen(d->text), n_vector = 0, n_text = 0, before = s->n;
+    double ceiling = 0;
+    enum script script = script_of(d->text, len);
+    enum sooth_status status =
+        aligned_search(st, s->v, vector, script, s->allow, s->deep, by_vector, &n_vector, s->err);
+    if (status == SOOTH_OK)
+        status = text_search(st, s->v, bm25_find(NULL), d->text, len, s->allow, s->deep, by_text,
+                             &n_text, &ceiling, s->err);
+    if (status == SOOTH_OK && (!join_list(s, by_vector, n_vector, at) || !join_list(s, by_text, n_text, at)))
+        status = err_nomem(s->err);
+    if (status == SOOTH_OK)
+        status = measure(s, before);
+    uint32_t *slots = mem_array(s->n + 1, sizeof *slots);
+    double *aligned = mem_array(s->n + 1, sizeof *aligned);
+    if (status == SOOTH_OK && (!slots || !aligned))
+        status = err_nomem(s->err);
+    for (size_t i = 0; i < s->n && status == SOOTH_OK; i++)
+        slots[i] = s->list[i].slot;
+    if (status == SOOTH_OK)
+        status = aligned_scores(st, s->v, vector, script, slots, s->n, aligned, s->err);
+    for (size_t i = 0; i < n_text && status == SOOTH_OK && ceiling > 0; i++)
+        aligned[at[by_text[i].slot] - 1] += TEXT_WEIGHT * by_text[i].score / ceiling;
+    for (size_t i = 0; i < s->n && status == SOOTH_OK; i++)
+        s->list[i].derived = fmax(s->list[i].derived, isnan(aligned[i]) ? 0 : aligned[i]);
+    mem_free(slots);
+    mem_free(aligned);
+    return status;
+}
+
+static enum sooth_status derived_all(struct search *s, struct rewriting *r)
+{
+    uint32_t *at = mem_calloc(s->v->n + 1, sizeof *at);
+    float *own = mem_array(s->e->dim + 1, sizeof *own);
+    struct scored *by_vector = mem_array(s->deep + 1, sizeof *by_vector),
+                  *by_text = mem_array(s->deep + 1, sizeof *by_text);
+    struct candidate *room = mem_realloc(s->list, (s->n / 64 + 1) * 64, sizeof *room);
+    s->list = room ? room : s->list;
+    enum sooth_status status = at && own && by_vector && by_text && room ? SOOTH_OK : err_nomem(s->err);
+    for (size_t i = 0; i < s->n && status == SOOTH_OK; i++)
+        at[s->list[i].slot] = (uint32_t)(i + 1);
+    for (size_t i = 0; i < r->out.count && status == SOOTH_OK; i++) {
+        const struct derived *d = &r->out.items[i];
+        size_t len = strlen(d->text);
+        const char *text = d->text;
+        char *copy = mem_strdup(text);
+        if (!copy || !vec_push(&s->queries, copy)) {
+            mem_free(copy);
+            status = err_nomem(s->err);
+            break;
+        }
+        if (!d->vector)
+            status = s->e->embed(s->e, true, &text, &len, 1, own, s->err);
+        if (status == SOOTH_OK)
+            status = derived_evidence(s, d, at, d->vector ? d->vector : own, by_vector, by_text);
+    }
+    for (size_t i = 0; i < s->n && status == SOOTH_OK && r->out.count; i++)
+        s->list[i].order += s->rewrite->share * (s->list[i].derived - s->list[i].order);
+    if (status == SOOTH_OK && r->out.count)
+        qsort(s->list, s->n, sizeof *s->list, by_order);
+    mem_free(at);
+    mem_free(own);
+    mem_free(by_vector);
+    mem_free(by_text);
+    return status;
+}
+
+/* What the question found first, for those rewritings that learn from it. */
+static enum sooth_status rewrite_search(struct search *s)
+{
+    struct store_passage passages[16];
+    struct feedback best[16];
+    size_t n = 0, want = s->rewrite->feedback < 16 ? s->rewrite->feedback : 16;
+    struct rewriting r = {.e = s->e, .question = s->query, .vector = s->vector, .best = best,
+                          .session = s->o->session, .err = s->err};
+    double sum = 0;
+    enum sooth_status status = SOOTH_OK;
+    arena_init(&r.arena, (size_t)64 << 20);
+    for (; n < want && n < s->n && status == SOOTH_OK; n += status == SOOTH_OK) {
+        status = store_passage(s->kb->store, s->v->chunk[s->list[n].slot], &passages[n], s->err);
+        if (status == SOOTH_OK)
+            best[n] = (struct feedback){passages[n].text, passages[n].heading, passages[n].title,
+                                        strlen(passages[n].text), fmax(s->list[n].order, 0)};
+        sum += status == SOOTH_OK ? best[n].weight : 0;
+    }
+    for (size_t i = 0; i < n && sum > 0; i++)
+        best[i].weight /= sum;
+    r.n_best = n;
+    if (status == SOOTH_OK)
+        status = rewrite_run(s->rewrite, &r);
+    if (status == SOOTH_OK)
+        status = derived_all(s, &r);
+    for (size_t i = 0; i < n; i++)
+        store_passage_release(&passages[i]);
+    rewrite_release(&r);
     return status;
 }
 
@@ -419,6 +549,32 @@ static enum sooth_status hit_offer(struct search *s, struct sooth_hits *out, siz
     return status;
 }
 
+/* How many passages are worth it: up to the steepest fall of the evidence among the first twenty, if
+ * one stands out, and no further than where passages stop to bring words of the question. */
+static enum sooth_status choose_k(struct search *s, struct sooth_hits *out)
+{
+    size_t most = s->n < CHOOSE_MAX ? s->n : CHOOSE_MAX, k = most;
+    double fall = 0, mean;
+    struct buf why = BUF_INIT;
+    for (size_t i = 0; i + 1 < most; i++)
+        if (s->list[i].order - s->list[i + 1].order > fall) {
+            fall = s->list[i].order - s->list[i + 1].order;
+            k = i + 1;
+        }
+    mean = most > 1 ? (s->list[0].order - s->list[most - 1].order) / (double)(most - 1) : 0;
+    if (most > 1 && fall > 3 * mean)
+        buf_printf(&why, "%zu: the evidence falls from %.2f to %.2f behind it", k, s->list[k - 1].order, s->list[k].order);
+    else {
+        double floor_at = most ? HALF * s->list[0].order : 0;
+        for (k = 0; k < most && s->list[k].order >= floor_at;)
+            k++;
+        buf_printf(&why, "%zu: no step stands out; those with at least half the evidence of the first", k);
+    }
+    s->k = k ? k : 1;
+    out->reason = buf_take(&why);
+    return out->reason ? SOOTH_OK : err_nomem(s->err);
+}
+
 static enum sooth_status make_hits(struct search *s, struct sooth_hits *out)
 {
     double *scores = mem_array(s->n + 1, sizeof *scores);
@@ -454,7 +610,7 @@ static enum sooth_status gather_graph(struct search *s)
         status = graph_search(s->kb, s->v, s->query, s->allow, s->deep, by_graph, &n, &linked, s->err);
     for (size_t i = 0; i < n && status == SOOTH_OK; i++) /* as shares of the best one's mass */
         s->list[i] = (struct candidate){by_graph[i].slot, by_graph[i].score, NAN,
-                                        by_graph[i].score / by_graph[0].score, NAN, 0, 0};
+                                        by_graph[i].score / by_graph[0].score, NAN, 0, 0, 0};
     s->n = status == SOOTH_OK ? n : 0;
     mem_free(by_graph);
     return status;
@@ -463,8 +619,12 @@ static enum sooth_status gather_graph(struct search *s)
 static enum sooth_status run_ranked(struct search *s, struct sooth_hits *out)
 {
     enum sooth_status status = gather(s);
+    if (status == SOOTH_OK && s->rewrite)
+        status = rewrite_search(s);
     if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID && s->o->rerank)
         status = rerank(s);
+    if (status == SOOTH_OK && s->o->adaptive && s->n > 0)
+        status = choose_k(s, out);
     return status == SOOTH_OK ? make_hits(s, out) : status;
 }
 
@@ -532,6 +692,21 @@ static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
     return status == SOOTH_OK ? modes[s->o->mode].run(s, out) : status;
 }
 
+static enum sooth_status options_check(struct search *s)
+{
+    if ((size_t)s->o->mode >= sizeof modes / sizeof *modes)
+        return err_set(s->err, SOOTH_ERR_ARG, "there is no search mode %d", (int)s->o->mode);
+    if (!s->o->rewrite || strcmp(s->o->rewrite, "none") == 0)
+        return SOOTH_OK;
+    s->rewrite = rewrite_find(s->o->rewrite);
+    if (!s->rewrite)
+        return err_set(s->err, SOOTH_ERR_ARG, "rewriting '%s' is not known", s->o->rewrite);
+    return s->o->mode == SOOTH_SEARCH_HYBRID
+               ? SOOTH_OK
+               : err_set(s->err, SOOTH_ERR_ARG, "questions are rewritten in the hybrid mode only, not in '%s'",
+                         modes[s->o->mode].name);
+}
+
 enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
                                const struct sooth_search_options *options, struct sooth_hits *out,
                                struct sooth_error *err)
@@ -546,6 +721,8 @@ enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
     double started = clock_seconds();
     memset(out, 0, sizeof *out);
     s.k = s.o->k == 0 ? K_DEFAULT : s.o->k < K_MAX ? s.o->k : K_MAX;
+    if (options_check(&s) != SOOTH_OK)
+        return SOOTH_ERR_ARG;
     if (query[strspn(query, " \t\r\n")] == '\0')
         return SOOTH_OK;
     /* The question is embedded before the transaction, so as not to hold it; whose embedder, the
@@ -553,8 +730,6 @@ enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
     enum sooth_status status = store_snapshot(kb->store, false, &s.v, err);
     if (status != SOOTH_OK || s.v->n == 0)
         return status;
-    if ((size_t)s.o->mode >= sizeof modes / sizeof *modes)
-        return err_set(err, SOOTH_ERR_ARG, "there is no search mode %d", (int)s.o->mode);
     if (modes[s.o->mode].vectors) {
         status = kb_embedder(kb, &s.e, err);
         if (status == SOOTH_OK)
@@ -569,6 +744,8 @@ enum sooth_status sooth_search(struct sooth_kb *kb, const char *query,
     if (s.o->mode != SOOTH_SEARCH_SQL)
         out->candidates = s.n;
     out->reranked = s.reranked;
+    out->queries = s.queries.items;
+    out->n_queries = s.queries.count;
     out->seconds = clock_seconds() - started;
     mem_free(s.vector);
     mem_free(s.allow);
@@ -592,6 +769,9 @@ void sooth_hits_release(struct sooth_hits *hits)
         mem_free(h->text);
     }
     mem_free(hits->items);
+    for (size_t i = 0; i < hits->n_queries; i++)
+        mem_free(hits->queries[i]);
+    mem_free(hits->queries);
     mem_free(hits->answer);
     mem_free(hits->sql);
     mem_free(hits->reason);
