@@ -241,6 +241,19 @@ struct sooth_perplexity {
 enum sooth_status sooth_perplexity(struct sooth_model *model, const char *text, size_t len, size_t context, size_t chunks,
                                    sooth_progress_fn *on_chunk, void *user, struct sooth_perplexity *out, struct sooth_error *err);
 
+/* How far `model` is from the model it was made of, in its guesses of the next token: the same windows read by both.
+ * KL(source || model) = Σ p (log p - log q) in nats a token; SOOTH_ERR_ARG where the two do not share a vocabulary. */
+struct sooth_divergence {
+    double kl, error;                /* mean and its standard error */
+    double median, most_99, largest; /* of single tokens: half, 99 % of them below */
+    double same_top;                 /* share of tokens where both think the same one likeliest */
+    double perplexity, perplexity_error, source_perplexity;
+    size_t tokens, chunks;
+};
+enum sooth_status sooth_divergence_measure(struct sooth_model *model, struct sooth_model *source, const char *text, size_t len,
+                                           size_t context, size_t chunks, sooth_progress_fn *on_chunk, void *user,
+                                           struct sooth_divergence *out, struct sooth_error *err);
+
 /* --- embeddings -------------------------------------------------------------------------------------------- */
 
 enum sooth_embed_kind { SOOTH_EMBED_QUERY, SOOTH_EMBED_PASSAGE, SOOTH_EMBED_RAW }; /* RAW: no prefix */

@@ -13,6 +13,7 @@
 #include "core/base/fsio.h"
 #include "core/base/hash.h"
 #include "sooth/model.h"
+#include "sooth/quantize.h"
 
 static const char *golden(const char *name)
 {
@@ -122,6 +123,28 @@ static enum sooth_status convert_both_ways(void)
     return status;
 }
 
+static char calibration[3000];
+
+/* By a budget: importance, slopes, candidates, writing and measuring, all on one window. */
+static enum sooth_status quantize_by_budget(void)
+{
+    struct sooth_quantize_options o = {.text = calibration, .text_len = strlen(calibration), .save_importance = under("im.gguf"),
+                                       .context = 64, .chunks = 1, .threads = 1, .bytes = 60000};
+    struct sooth_quantize_result r;
+    struct buf bytes = BUF_INIT;
+    remove(under("q.gguf"));
+    enum sooth_status status = sooth_quantize(golden("tiny-llama.gguf"), under("q.gguf"), &o, &r, NULL);
+    mem_fail_at(0);
+    file_fail_at(0);
+    if (status == SOOTH_OK) {
+        assert_int_equal(file_read(under("q.gguf"), 1 << 24, &bytes, NULL), SOOTH_OK);
+        made = hash64(bytes.data, bytes.len, hash64(&r.divergence, sizeof r.divergence, 0));
+        buf_release(&bytes);
+    }
+    assert_false(file_exists(under("q.gguf.unchecked")));
+    return status;
+}
+
 /* Every N up to 300, then every hundredth part further on. */
 static void fail_each(enum sooth_status (*work)(void), void (*fail_at)(uint64_t), uint64_t total)
 {
@@ -169,11 +192,18 @@ static void failed_reads_and_writes_are_told(void **state)
     fail_each(open_and_generate, file_fail_at, 8);
     fail_each(open_and_embed, file_fail_at, 16);
     fail_each(convert_both_ways, file_fail_at, 40);
+    fail_each(quantize_by_budget, file_fail_at, 24);
+}
+static void quantizing_survives_every_failed_allocation(void **state)
+{
+    fail_allocations(quantize_by_budget);
 }
 
 static int set_up(void **state)
 {
     strcpy(root, "/tmp/sooth-fail-XXXXXX");
+    for (size_t n = 0; n + 40 < sizeof calibration;)
+        n += (size_t)sprintf(calibration + n, "%zu open the valve, the tank is full. ", n % 31);
     return mkdtemp(root) ? 0 : -1;
 }
 static int tear_down(void **state)
@@ -189,6 +219,7 @@ int main(void)
         cmocka_unit_test(generation_survives_every_failed_allocation),
         cmocka_unit_test(embedding_survives_every_failed_allocation),
         cmocka_unit_test(conversion_survives_every_failed_allocation),
+        cmocka_unit_test(quantizing_survives_every_failed_allocation),
         cmocka_unit_test(failed_reads_and_writes_are_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

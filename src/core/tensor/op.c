@@ -84,8 +84,8 @@ struct mat *op_call(struct run *r, struct node *n)
         memset(n->out, 0, sizeof n->out);
         return NULL;
     }
-    if (r->o.observer)
-        r->o.observer(r->o.observer_user, n->op->name, n->w[0], n->n_in ? n->in[0] : NULL, n->out[0]);
+    for (unsigned i = 0; r->o.observer && i < n->n_out; i++)
+        r->o.observer(r->o.observer_user, n->op->name, n->w[i], n->n_in ? n->in[0] : NULL, n->out[i]);
     return n->out[0];
 }
 

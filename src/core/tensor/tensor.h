@@ -124,7 +124,7 @@ enum hook_site {
 };
 /* Returns x or what replaces it (made by ops of r). */
 typedef struct mat *hook_fn(void *user, struct run *r, enum hook_site site, unsigned layer, struct mat *x);
-/* Told after every op; w is its first weight or NULL, x its first input or NULL. */
+/* Told after every op, once for each output: w is the weight it was made with or NULL, x the first input or NULL. */
 typedef void observer_fn(void *user, const char *op, const struct weight *w, const struct mat *x, const struct mat *y);
 
 /* Trained cache entries (prefix tuning): k [prefix_rows, kv_heads·dk] as after rotation, v [prefix_rows, kv_heads·dv],

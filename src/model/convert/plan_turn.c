@@ -39,7 +39,7 @@ enum sooth_status plan_turned(const struct convert_tensor *t, struct buf *out, c
             continue;
         }
         gather((char *)x, (const char *)decoded, r, rows, cols, sizeof *x);
-        to->quantize(x, row, cols);
+        qtype_quantize_row(to, x, t->importance, row, cols);
     }
     mem_free(decoded);
     mem_free(x);

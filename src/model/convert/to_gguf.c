@@ -11,6 +11,7 @@
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/base/json.h"
 #include "model/arch/arch.h"
 #include "model/convert/convert.h"
@@ -226,24 +227,45 @@ static bool gguf_token_types(const struct tensor_file *f, struct convert_plan *p
     return !n || plan_uint(p, "tokenizer.ggml.token_type_count", n);
 }
 
-static enum sooth_status gguf_write(const struct convert_plan *p, const char *path,
+/* Everything that stands before the data. */
+static void gguf_declare(const struct convert_plan *p, struct gguf_writer *w)
+{
+    for (size_t i = 0; i < p->facts.count; i++)
+        gguf_put_value(w, &p->facts.items[i]);
+    for (size_t i = 0; i < p->tensors.count; i++)
+        gguf_put_tensor(w, p->tensors.items[i].name, p->tensors.items[i].type,
+                        p->tensors.items[i].ndim, p->tensors.items[i].dims);
+}
+
+enum sooth_status convert_gguf_bytes(const struct convert_plan *p, uint64_t *bytes, struct sooth_error *err)
+{
+    struct gguf_writer *w = gguf_writer_new();
+    *bytes = 0;
+    if (!w)
+        return err_nomem(err);
+    gguf_declare(p, w);
+    enum sooth_status status = gguf_writer_bytes(w, bytes, err);
+    gguf_writer_free(w);
+    return status;
+}
+
+static enum sooth_status gguf_write(struct convert_plan *p, struct pool *pool, const char *path,
                                     struct sooth_error *err)
 {
     struct gguf_writer *w = gguf_writer_new();
     struct buf made = BUF_INIT;
     if (!w)
         return err_nomem(err);
-    for (size_t i = 0; i < p->facts.count; i++)
-        gguf_put_value(w, &p->facts.items[i]);
-    for (size_t i = 0; i < p->tensors.count; i++)
-        gguf_put_tensor(w, p->tensors.items[i].name, p->tensors.items[i].type,
-                        p->tensors.items[i].ndim, p->tensors.items[i].dims);
+    gguf_declare(p, w);
     enum sooth_status status = gguf_writer_open(w, path, err);
     for (size_t i = 0; i < p->tensors.count && status == SOOTH_OK; i++) {
+        struct convert_tensor *t = &p->tensors.items[i];
         const void *bytes;
-        status = plan_bytes(&p->tensors.items[i], &made, &bytes, err);
-        if (status == SOOTH_OK)
-            status = gguf_writer_add(w, bytes, p->tensors.items[i].bytes, err);
+        status = plan_bytes(t, pool, &made, &bytes, err);
+        if (status == SOOTH_OK) {
+            t->hash = hash64(bytes, t->bytes, 0);
+            status = gguf_writer_add(w, bytes, t->bytes, err);
+        }
     }
     if (status == SOOTH_OK)
         status = gguf_writer_commit(w, err);
@@ -252,32 +274,57 @@ static enum sooth_status gguf_write(const struct convert_plan *p, const char *pa
     return status;
 }
 
-/* Opens what was written and compares it with the plan, number by number. */
+/* Opens what was written and compares it with what was meant. */
 static enum sooth_status gguf_compare(const struct convert_plan *p, const char *path,
                                       struct sooth_error *err)
 {
     struct tensor_file *f;
-    struct buf made = BUF_INIT;
     enum sooth_status status = tensor_file_open(path, NULL, &f, err);
     if (status != SOOTH_OK)
         return status;
     bool same = tensor_file_count(f) == p->tensors.count;
     for (size_t i = 0; i < p->facts.count && same; i++)
         same = tensor_file_value(f, p->facts.items[i].key) != NULL;
-    for (size_t i = 0; i < p->tensors.count && same && status == SOOTH_OK; i++) {
+    for (size_t i = 0; i < p->tensors.count && same; i++) {
         const struct convert_tensor *t = &p->tensors.items[i];
         const struct file_tensor *got = tensor_file_find(f, t->name);
-        const void *bytes;
-        status = plan_bytes(t, &made, &bytes, err);
-        same = status == SOOTH_OK && got && got->type == t->type && got->bytes == t->bytes &&
+        same = got && got->type == t->type && got->bytes == t->bytes &&
                memcmp(got->dims, t->dims, sizeof got->dims) == 0 &&
-               memcmp(got->data, bytes, t->bytes) == 0;
+               hash64(got->data, t->bytes, 0) == t->hash;
     }
-    if (status == SOOTH_OK && !same)
+    if (!same)
         status = err_set(err, SOOTH_ERR_IO, "what was written to '%s' does not read back the same",
                          path);
-    buf_release(&made);
     tensor_file_close(f);
+    return status;
+}
+
+enum sooth_status convert_plan_gguf(const struct tensor_file *f, struct convert_plan *p,
+                                    struct sooth_error *err)
+{
+    enum sooth_status status = strcmp(tensor_file_format(f), "safetensors") == 0
+                                   ? gguf_from_hf(f, p, err)
+                                   : gguf_copy(f, p, err);
+    if (status == SOOTH_OK && !gguf_token_types(f, p))
+        status = err_nomem(err);
+    return status;
+}
+
+enum sooth_status convert_write_gguf(struct convert_plan *p, struct pool *pool, const char *out,
+                                     struct sooth_error *err)
+{
+    struct buf part = BUF_INIT; /* it gets its name when it has been read back */
+    enum sooth_status status = buf_printf(&part, "%s.unchecked", out) ? SOOTH_OK : err_nomem(err);
+    if (status == SOOTH_OK)
+        status = gguf_write(p, pool, part.data, err);
+    if (status == SOOTH_OK) {
+        status = gguf_compare(p, part.data, err);
+        if (status == SOOTH_OK && rename(part.data, out) != 0)
+            status = err_set(err, SOOTH_ERR_IO, "cannot rename to '%s'", out);
+        if (status != SOOTH_OK)
+            remove(part.data);
+    }
+    buf_release(&part);
     return status;
 }
 
@@ -285,24 +332,10 @@ enum sooth_status convert_to_gguf(const struct tensor_file *f, const char *out,
                                   struct sooth_error *err)
 {
     struct convert_plan p;
-    struct buf part = BUF_INIT; /* it gets its name when it has been read back */
     plan_init(&p);
-    enum sooth_status status = buf_printf(&part, "%s.unchecked", out) ? SOOTH_OK : err_nomem(err);
+    enum sooth_status status = convert_plan_gguf(f, &p, err);
     if (status == SOOTH_OK)
-        status = strcmp(tensor_file_format(f), "safetensors") == 0 ? gguf_from_hf(f, &p, err)
-                                                                   : gguf_copy(f, &p, err);
-    if (status == SOOTH_OK && !gguf_token_types(f, &p))
-        status = err_nomem(err);
-    if (status == SOOTH_OK)
-        status = gguf_write(&p, part.data, err);
-    if (status == SOOTH_OK) {
-        status = gguf_compare(&p, part.data, err);
-        if (status == SOOTH_OK && rename(part.data, out) != 0)
-            status = err_set(err, SOOTH_ERR_IO, "cannot rename to '%s'", out);
-        if (status != SOOTH_OK)
-            remove(part.data);
-    }
+        status = convert_write_gguf(&p, NULL, out, err);
     plan_release(&p);
-    buf_release(&part);
     return status;
 }

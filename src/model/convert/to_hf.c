@@ -226,7 +226,7 @@ static enum sooth_status hf_weights(const struct convert_plan *p, const char *di
         const struct convert_tensor *t = &p->tensors.items[i];
         struct buf bytes = BUF_INIT;
         const void *at;
-        status = plan_bytes(t, &bytes, &at, err);
+        status = plan_bytes(t, NULL, &bytes, &at, err);
         made[i] = (struct file_tensor){
             .name = t->name, .type = t->type, .ndim = t->ndim, .bytes = t->bytes};
         memcpy(made[i].dims, t->dims, sizeof t->dims);

@@ -174,6 +174,9 @@ void gguf_put_string(struct gguf_writer *w, const char *key, const char *v);
 void gguf_put_value(struct gguf_writer *w, const struct file_value *v); /* any value; its key */
 void gguf_put_tensor(struct gguf_writer *w, const char *name, uint32_t type, uint32_t ndim,
                      const uint64_t *dims);
+/* Bytes of the file that what was put so far will make. */
+enum sooth_status gguf_writer_bytes(const struct gguf_writer *w, uint64_t *bytes,
+                                    struct sooth_error *err);
 enum sooth_status gguf_writer_open(struct gguf_writer *w, const char *path,
                                    struct sooth_error *err);
 /* More bytes of the data of all tensors, one after another; the writer knows where each ends and

@@ -223,6 +223,19 @@ static void pad(struct gguf_writer *w)
     write_bytes(w, zeros, (size_t)(-w->out.bytes % ALIGNMENT));
 }
 
+enum { HEAD_BYTES = 24 }; /* magic, version, two counts */
+
+enum sooth_status gguf_writer_bytes(const struct gguf_writer *w, uint64_t *bytes, struct sooth_error *err)
+{
+    size_t head = 0, total = 0;
+    if (w->first.status)
+        return report(w, err);
+    if (!size_align(HEAD_BYTES + w->keys.len + w->infos.len, ALIGNMENT, &head) || !size_add(head, w->offset, &total))
+        return err_set(err, SOOTH_ERR_LIMIT, "the file would be too large");
+    *bytes = total;
+    return SOOTH_OK;
+}
+
 enum sooth_status gguf_writer_open(struct gguf_writer *w, const char *path, struct sooth_error *err)
 {
     struct buf head = BUF_INIT;

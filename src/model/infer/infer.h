@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/base/vec.h"
 #include "sooth/model.h"
 
 struct arch_model;
@@ -81,4 +82,32 @@ enum sooth_status infer_finish(struct infer_batch *b, size_t slot, struct sooth_
  * slot's cache. out: [n - from]. */
 enum sooth_status infer_score(struct infer_batch *b, size_t slot, const int32_t *ids, size_t n,
                               size_t from, float *out, struct sooth_error *err);
+
+/* ---- how far one distribution is from another ---- */
+
+struct arch_model;
+struct adapters;
+struct pool;
+struct divergence;
+
+/* What was found at the scored tokens of one window or many. */
+struct divergence_sum {
+    VEC(float) kl;              /* Σ p (log p - log q) at each, in nats */
+    double nll, nll2, base_nll; /* of the true tokens: Σ -log q, its square, Σ -log p */
+    size_t same;                /* tokens where both think the same likeliest */
+};
+/* Windows of `context` tokens of which the second half is scored (windows.c), read by `base`, which must be a decoder. */
+enum sooth_status divergence_new(const struct arch_model *base, struct pool *pool, size_t context,
+                                 struct divergence **out, struct sooth_error *err);
+void divergence_free(struct divergence *d);
+/* One window more: base reads it, and its distributions are kept (scored tokens x vocabulary x 4 bytes). start >= 0 stands
+ * in place of the first token. */
+enum sooth_status divergence_add(struct divergence *d, const int32_t *ids, int32_t start, struct sooth_error *err);
+void divergence_clear(struct divergence *d);
+/* Adds to sum what `other` (the base itself, perhaps, with adapters) thinks of the windows. */
+enum sooth_status divergence_measure(struct divergence *d, const struct arch_model *other, const struct adapters *adapters,
+                                     struct divergence_sum *sum, struct sooth_error *err);
+/* Means, quantiles and perplexities; sorts sum. sum must hold something. */
+void divergence_summary(struct divergence_sum *sum, size_t chunks, struct sooth_divergence *out);
+void divergence_sum_release(struct divergence_sum *sum);
 #endif
