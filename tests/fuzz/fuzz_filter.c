@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct snapshot v = {.n = 3, .n_docs = 2, .docs = docs, .doc = doc, .page = page};
     unsigned char allow[3] = {9, 9, 9};
     char *text = mem_strndup((const char *)data, size);
-    if (text && filter_apply(text, &v, allow, NULL) == SOOTH_OK)
+    if (text && filter_apply(text, NULL, &v, allow, NULL) == SOOTH_OK)
         for (int i = 0; i < 3; i++)
             assert(allow[i] <= 1);
     mem_free(text);

@@ -229,6 +229,17 @@ struct scored {
     uint32_t slot;
     double score;
 };
+struct posting {
+    uint32_t slot, tf;
+};
+struct posting_list {
+    struct posting *items;
+    size_t count, cap;
+    bool failed;
+};
+/* All passages with the term, of the file or of rows. */
+enum sooth_status text_postings(struct store *s, const struct snapshot *v, uint64_t key,
+                                struct posting_list *out, struct sooth_error *err);
 /* Keeps the k best of what is offered (heap [k], *n so far), ties by slot; best_sort then puts the
  * best first. */
 void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);

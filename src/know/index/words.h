@@ -6,15 +6,6 @@
 
 #define WORDS_FROM 2000 /* passages from which the file is kept; below, the rows are read */
 
-struct posting {
-    uint32_t slot, tf;
-};
-struct posting_list {
-    struct posting *items;
-    size_t count, cap;
-    bool failed;
-};
-
 struct words_doc {
     int64_t id;
     uint64_t signature; /* of its passages' ids: the same ones have the same terms */
@@ -59,9 +50,6 @@ void words_release(struct words *w);
 size_t words_count(const struct words *w, uint64_t key);
 /* Fills place (slots) and tf of all postings that are still there, in the file's order. */
 bool words_postings(const struct words *w, uint64_t key, struct posting_list *out);
-/* All passages with the term, of the file or of rows. */
-enum sooth_status text_postings(struct store *s, const struct snapshot *v, uint64_t key,
-                                struct posting_list *out, struct sooth_error *err);
 /* The best k by the sum of weight * part, best first, exact to the order in which terms are given. */
 enum sooth_status words_search(struct words *w, const struct snapshot *v, const struct bm25 *p,
                                const struct words_term *terms, size_t n,

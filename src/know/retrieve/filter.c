@@ -6,7 +6,9 @@
  * rows.
  *
  * Comparison: page is a number. Other fields are text; < and > compare them as numbers when both
- * sides are, else by bytes. doc equals its identity, or its last part (the file's name). A passage
+ * sides are, else by bytes (which is right for dates written 2024-03-05). `between` takes both ends.
+ * prefix and contains compare small letters. What is asked of `text` is looked up once: a phrase in
+ * the passages that have all its words (filter_text.c). doc equals its identity, or its last part (the file's name). A passage
  * without the tag fails every comparison but !=. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -15,12 +17,12 @@
 #include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "know/retrieve/retrieve.h"
+#include "know/retrieve/filter_text.h"
 
 enum { NODES = 256, LEVELS = 64, VALUES = 64 };
 enum node_kind { NODE_OR, NODE_AND, NODE_NOT, NODE_COMPARE };
-enum field { FIELD_DOC, FIELD_TITLE, FIELD_FORMAT, FIELD_PAGE, FIELD_ANY_TAG, FIELD_TAG };
-enum compare { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_IN };
+enum field { FIELD_DOC, FIELD_TITLE, FIELD_FORMAT, FIELD_PAGE, FIELD_TEXT, FIELD_ANY_TAG, FIELD_TAG };
+enum compare { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_IN, CMP_PREFIX, CMP_CONTAINS, CMP_BETWEEN };
 
 struct node {
     enum node_kind kind;
@@ -30,9 +32,12 @@ struct node {
     const char *tag; /* FIELD_TAG: the key */
     const char **values;
     size_t n_values;
+    unsigned char *found; /* FIELD_TEXT: [n] */
 };
 
 struct filter {
+    struct store *store;
+    const struct snapshot *view;
     const char *text, *at;
     struct arena arena;
     struct node nodes[NODES];
@@ -133,7 +138,7 @@ static bool resolve(struct filter *f, const char *name, struct node *n)
         enum field field;
     } fields[] = {
         {"doc", FIELD_DOC},   {"title", FIELD_TITLE}, {"format", FIELD_FORMAT},
-        {"page", FIELD_PAGE}, {"tag", FIELD_ANY_TAG},
+        {"page", FIELD_PAGE}, {"tag", FIELD_ANY_TAG}, {"text", FIELD_TEXT},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (strcmp(name, fields[i].name) == 0) {
@@ -146,7 +151,7 @@ static bool resolve(struct filter *f, const char *name, struct node *n)
         return true;
     f->status = err_set(f->err, SOOTH_ERR_ARG, "filter '%s': no document has the field '%s'",
                         f->text, name);
-    err_hint(f->err, "fields are doc, title, format, page, tag and the keys given with --tag");
+    err_hint(f->err, "fields are doc, title, format, page, text, tag and the keys given with --tag");
     f->status = SOOTH_ERR_ARG;
     return false;
 }
@@ -167,8 +172,16 @@ static bool take_operator(struct filter *f, enum compare *op)
             *op = ops[i].op;
             return true;
         }
-    *op = CMP_IN;
-    return take_word(f, "in");
+    static const struct {
+        const char *word;
+        enum compare op;
+    } words[] = {{"in", CMP_IN}, {"prefix", CMP_PREFIX}, {"contains", CMP_CONTAINS}, {"between", CMP_BETWEEN}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (take_word(f, words[i].word)) {
+            *op = words[i].op;
+            return true;
+        }
+    return false;
 }
 
 static bool is_number(const char *s, double *out)
@@ -180,6 +193,27 @@ static bool is_number(const char *s, double *out)
     return end != s && *end == '\0';
 }
 
+static bool comparable(enum field field, enum compare op)
+{
+    bool inside = op == CMP_PREFIX || op == CMP_CONTAINS;
+    return field == FIELD_TEXT ? inside : field != FIELD_PAGE || !inside;
+}
+
+/* Which passages have the phrase, or a word that begins so. */
+static bool look_up(struct filter *f, struct node *n)
+{
+    n->found = arena_calloc(&f->arena, f->view->n + 1, 1);
+    if (!n->found)
+        f->status = err_nomem(f->err);
+    else if (!f->store)
+        f->status = err_set(f->err, SOOTH_ERR_ARG, "filter '%s': there are no texts to look into", f->text);
+    else
+        f->status = n->op == CMP_PREFIX
+                        ? filter_prefix(f->store, f->view, n->values[0], n->found, f->err)
+                        : filter_phrase(f->store, f->view, n->values[0], n->found, f->err);
+    return f->status == SOOTH_OK;
+}
+
 static int parse_compare(struct filter *f)
 {
     struct node n = {.kind = NODE_COMPARE};
@@ -189,7 +223,7 @@ static int parse_compare(struct filter *f)
     if (!name || !resolve(f, name, &n))
         return -1;
     if (!take_operator(f, &n.op))
-        return fail(f, "one of = != < <= > >= in is missing");
+        return fail(f, "one of = != < <= > >= in prefix contains between is missing");
     if (n.op == CMP_IN && !take_char(f, '('))
         return fail(f, "'(' is missing");
     do {
@@ -201,7 +235,13 @@ static int parse_compare(struct filter *f)
         if (n.field == FIELD_PAGE && !is_number(v, &number))
             return fail(f, "page is compared with a number");
         values[n.n_values++] = v;
-    } while (n.op == CMP_IN && take_char(f, ','));
+    } while ((n.op == CMP_IN && take_char(f, ',')) ||
+             (n.op == CMP_BETWEEN && n.n_values == 1 && take_word(f, "and")));
+    if (n.op == CMP_BETWEEN && n.n_values != 2)
+        return fail(f, "between wants two values with 'and'");
+    if (!comparable(n.field, n.op))
+        return fail(f, n.field == FIELD_TEXT ? "text is asked for 'contains' or 'prefix'"
+                                             : "page is a number");
     if (n.op == CMP_IN && !take_char(f, ')'))
         return fail(f, "')' is missing");
     n.values = arena_array(&f->arena, n.n_values, sizeof *n.values);
@@ -210,6 +250,8 @@ static int parse_compare(struct filter *f)
         return -1;
     }
     memcpy(n.values, values, n.n_values * sizeof *values);
+    if (n.field == FIELD_TEXT && !look_up(f, &n))
+        return -1;
     return node_new(f, n);
 }
 
@@ -289,6 +331,12 @@ static int order_of(const char *a, const char *b)
 static bool text_matches(const struct node *n, const char *have)
 {
     bool any = false;
+    if (n->op == CMP_PREFIX)
+        return strncasecmp(have, n->values[0], strlen(n->values[0])) == 0;
+    if (n->op == CMP_CONTAINS)
+        return strcasestr(have, n->values[0]) != NULL;
+    if (n->op == CMP_BETWEEN)
+        return order_of(have, n->values[0]) >= 0 && order_of(have, n->values[1]) <= 0;
     for (size_t i = 0; i < n->n_values && !any; i++)
         any = satisfies(n->op, order_of(have, n->values[i]));
     return any;
@@ -316,9 +364,13 @@ static bool compare_matches(const struct filter *f, const struct node *n, const 
         return text_matches(n, d->title);
     case FIELD_FORMAT:
         return text_matches(n, d->format);
+    case FIELD_TEXT:
+        return n->found[slot] != 0;
     case FIELD_PAGE:
         if (page == 0)
             return n->op == CMP_NE;
+        if (n->op == CMP_BETWEEN)
+            return page >= strtod(n->values[0], NULL) && page <= strtod(n->values[1], NULL);
         for (size_t i = 0; i < n->n_values; i++) {
             double want = strtod(n->values[i], NULL);
             if (satisfies(n->op, page < want ? -1 : page > want))
@@ -351,13 +403,14 @@ static bool node_matches(const struct filter *f, int at, const struct snapshot *
     }
 }
 
-enum sooth_status filter_apply(const char *filter, const struct snapshot *v, unsigned char *allow,
-                               struct sooth_error *err)
+enum sooth_status filter_apply(const char *filter, struct store *s, const struct snapshot *v,
+                               unsigned char *allow, struct sooth_error *err)
 {
     struct filter *f = mem_calloc(1, sizeof *f);
     if (!f)
         return err_nomem(err);
-    *f = (struct filter){.text = filter, .at = filter, .n_docs = v->n_docs, .err = err};
+    *f = (struct filter){
+        .store = s, .view = v, .text = filter, .at = filter, .n_docs = v->n_docs, .err = err};
     arena_init(&f->arena, 0);
     f->tags = arena_calloc(&f->arena, v->n_docs + 1, sizeof *f->tags);
     for (size_t i = 0; f->tags && i < v->n_docs; i++)

@@ -687,7 +687,7 @@ static enum sooth_status search_inside(struct search *s, struct sooth_hits *out)
                        store_path(s->kb->store));
     if (s->o->filter && *s->o->filter) {
         s->allow = mem_calloc(s->v->n, 1);
-        status = s->allow ? filter_apply(s->o->filter, s->v, s->allow, s->err) : err_nomem(s->err);
+        status = s->allow ? filter_apply(s->o->filter, s->kb->store, s->v, s->allow, s->err) : err_nomem(s->err);
     }
     return status == SOOTH_OK ? modes[s->o->mode].run(s, out) : status;
 }

@@ -79,13 +79,15 @@ bool chunk_grapheme_boundary(const char *text, size_t len, size_t at);
  * -----------------------------------------------------------------------------------------------
  */
 
-/* expr := or;  or := and {"or" and};  and := not {"and" not};  not := "not" not | "(" or ")" |
- * comparison comparison := field ("=" | "!=" | "<" | "<=" | ">" | ">=") value | field "in" "("
- * value {"," value} ")" Fields: doc, title, format, page; tag (any tag's value); a tag's key, also
- * as tag.KEY. Values: words, numbers, 'quoted' or "quoted". Sets allow[slot] (n bytes) to 0 or 1.
- * An unknown field is SOOTH_ERR_ARG. */
-enum sooth_status filter_apply(const char *filter, const struct snapshot *v, unsigned char *allow,
-                               struct sooth_error *err);
+/* expr := or;  or := and {"or" and};  and := not {"and" not};  not := "not" not | "(" or ")" | comparison
+ * comparison := field ("=" | "!=" | "<" | "<=" | ">" | ">=" | "prefix" | "contains") value
+ *             | field "in" "(" value {"," value} ")" | field "between" value "and" value
+ * Fields: doc, title, format, page; text (contains: the words in a row; prefix: a word that begins so);
+ * tag (any tag's value); a tag's key, also as tag.KEY. Values: words, numbers, 'quoted' or "quoted".
+ * Sets allow[slot] (n bytes) to 0 or 1. An unknown field, or one compared as it cannot be, is
+ * SOOTH_ERR_ARG. s may be NULL where the filter does not look into texts. */
+enum sooth_status filter_apply(const char *filter, struct store *s, const struct snapshot *v,
+                               unsigned char *allow, struct sooth_error *err);
 
 /* --- fuse.c
  * -------------------------------------------------------------------------------------------------

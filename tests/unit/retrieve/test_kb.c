@@ -437,6 +437,23 @@ static void lesson_rag_26_filters_leave_exactly_the_rare_rows(void **state)
         {"((kind=rare)", SIZE_MAX},
         {"page=x", SIZE_MAX},
         {"kind rare", SIZE_MAX},
+        {"year between 1995 and 1999", 5},
+        {"year between 1995 and 1999 and kind != rare", 4},
+        {"not year between 1995 and 2029", 5},
+        {"year prefix 199", 10},
+        {"doc prefix F1", 11},
+        {"doc contains 3.T", 4},
+        {"title prefix zzz", 0},
+        {"text contains 'rivers and lakes'", 40},
+        {"text contains 'River  and LAKE'", 40},
+        {"text contains 'lakes and rivers'", 0},
+        {"text contains 'number 7'", 1},
+        {"text prefix lak and year<1993", 3},
+        {"text prefix akes", 0},
+        {"not text contains 'number 7'", 39},
+        {"text = rivers", SIZE_MAX},
+        {"page prefix 1", SIZE_MAX},
+        {"year between 1995", SIZE_MAX},
         {"kind='rare", SIZE_MAX},
         {"kind=rare extra", SIZE_MAX},
     };
@@ -494,7 +511,7 @@ static void filters_equal_brute_force(void **state)
         char text[128];
         snprintf(text, sizeof text, "%s(page < %u %s a >= %u) and b %s w%u", negate ? "not " : "",
                  p, either ? "or" : "and", a, w & 1 ? "!=" : "=", w);
-        assert_int_equal(filter_apply(text, &v, allow, NULL), SOOTH_OK);
+        assert_int_equal(filter_apply(text, NULL, &v, allow, NULL), SOOTH_OK);
         for (uint32_t i = 0; i < 60; i++) {
             uint32_t k = doc[i];
             bool left = page[i] < p, right = k % 5 >= a, third = (k % 3 == w) != ((w & 1) != 0);
