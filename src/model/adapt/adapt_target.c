@@ -133,6 +133,15 @@ static enum sooth_status nothing_fits(struct adapt *a, const char *word, struct 
     return SOOTH_ERR_ARG;
 }
 
+/* The order of the model's list, whatever the order of the words: files and checkpoints agree on it. */
+static int by_entry(const void *a, const void *b)
+{
+    const struct adapt_site *x = a, *y = b;
+    if (x->entry != y->entry)
+        return x->entry < y->entry ? -1 : 1;
+    return (int)x->use - (int)y->use;
+}
+
 enum sooth_status adapt_find_sites(struct adapt *a, bool all, struct sooth_error *err)
 {
     char word[WORD_MOST];
@@ -155,6 +164,8 @@ enum sooth_status adapt_find_sites(struct adapt *a, bool all, struct sooth_error
         else if (!any)
             status = nothing_fits(a, word, err);
     }
+    if (a->sites.count)
+        qsort(a->sites.items, a->sites.count, sizeof *a->sites.items, by_entry);
     if (!status && !a->sites.count)
         status = err_set(err, SOOTH_ERR_ARG, "no weights are named to adapt");
     return status;

@@ -19,7 +19,7 @@ static enum sooth_status full_attach(struct adapt *a, struct sooth_error *err)
         struct adapt_site *s = &a->sites.items[i];
         const struct qmat *q = &s->on->q;
         if (!(s->part[0] = adapt_add(a, q->rows, q->cols, "%s", s->name)))
-            break;
+            return err_nomem(err);
         for (size_t row = 0; row < q->rows; row++)
             qmat_row(q, row, adapt_numbers(s->part[0]) + row * q->cols);
     }

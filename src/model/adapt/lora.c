@@ -29,7 +29,7 @@ enum sooth_status lora_attach(struct adapt *a, struct sooth_error *err)
         s->part[0] = adapt_add(a, lookup ? q->rows : s->rank, lookup ? s->rank : q->cols, "%s.lora_a", s->name);
         s->part[1] = adapt_add(a, lookup ? q->cols : q->rows, s->rank, "%s.lora_b", s->name);
         if (!s->part[0] || !s->part[1])
-            break;
+            return err_nomem(err);
         if (lookup)
             adapt_draw_normal(a, s->part[1], 1);
         else
