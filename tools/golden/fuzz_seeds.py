@@ -54,3 +54,16 @@ two = (b'{"__metadata__":{"format":"pt"},"a":{"dtype":"U8","shape":[],"data_offs
 put("fuzz_safetensors", "two", safetensors(two.ljust(256), 256))
 put("fuzz_json", "all", b'{"k\\u00e9":[1.5e-3,true,null,"\\uD83D\\uDE00"],"b":{"c":[[],{}]},"b":-0,"n":[1e999,12345678901234567890]}')
 put("fuzz_json", "bad", b'{"a":[1,2,{"x":"\\uD800"}],"a":tru}')
+
+
+def adapters():
+    """Directories that PEFT wrote, as one input each; the GGUF one is `sooth convert tests/golden/adapt/lora x.gguf --model tests/golden/arch/llama`
+    behind a G."""
+    for name in ("lora", "patterns", "dora", "prompt", "ptuning2"):
+        at = root / "tests/golden/adapt" / name
+        config, data = (at / "adapter_config.json").read_bytes(), (at / "adapter_model.safetensors").read_bytes()
+        meta = b'{"method": "dora"}' if name == "dora" else b""
+        put("fuzz_adapter", name, b"D" + struct.pack("<HH", len(config), len(meta)) + config + meta + data)
+
+
+adapters()
