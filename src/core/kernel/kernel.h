@@ -71,6 +71,7 @@ struct attend_back {
 struct kernel {
     const char *name; /* "c", "avx2", "avx512", "vnni", "bf16", "amx" */
     bool pairs_fast;  /* gemm_pairs is faster than gemm */
+    bool tiles;       /* and runs on tiles: for many rows faster than integer panels, too */
 
     /* reductions */
     float (*dot)(const float *a, const float *b, size_t n);
@@ -86,6 +87,7 @@ struct kernel {
 
     /* element by element */
     void (*add)(float *y, const float *a, const float *b, size_t n);   /* a + b */
+    void (*add_rows)(float *y, size_t ldy, const float *b, size_t rows, size_t n); /* b [n] to each of some rows */
     void (*mul)(float *y, const float *a, const float *b, size_t n);   /* a · b */
     void (*scale)(float *y, const float *x, float s, size_t n);        /* s x */
     void (*axpy)(float *y, float a, const float *x, size_t n);         /* y + a x, fused */

@@ -23,6 +23,9 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
 #if defined(__AMX_BF16__) || defined(__AVX512BF16__)
     .pairs_fast = true,
 #endif
+#if defined(__AMX_BF16__)
+    .tiles = true,
+#endif
     .dot = vec_dot,
     .sum = vec_sum,
     .sum_squares = vec_sum_squares,
@@ -32,6 +35,7 @@ const struct kernel LEVEL_JOIN(kernel_, LEVEL) = {
     .dot_rows_i8 = vec_dot_rows_i8,
     .dot_some_i8 = vec_dot_some_i8,
     .add = vec_add,
+    .add_rows = vec_add_rows,
     .mul = vec_mul,
     .scale = vec_scale,
     .axpy = vec_axpy,

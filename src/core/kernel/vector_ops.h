@@ -212,6 +212,12 @@ static void vec_norm_back(float *dx, const float *dy, const float *x, const floa
         vec_norm_write(dx, dy, x, w, mean, inv, a, b, n);
 }
 
+static void vec_add_rows(float *y, size_t ldy, const float *b, size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++, y += ldy)
+        vec_add(y, y, b, n);
+}
+
 static void vec_rmsnorm(float *y, const float *x, const float *w, size_t n, float eps)
 {
     const float inv = 1.0f / sqrtf(vec_sum_squares(x, n) / (float)n + eps);

@@ -279,8 +279,8 @@ static void qmat_mul_tile(void *ctx, size_t tile, unsigned worker)
     const size_t o0 = p0 * PANEL_ROWS, o1 = p1 * PANEL_ROWS < w->rows ? p1 * PANEL_ROWS : w->rows;
     if (!w->panels)
         qmat_mul_plain(r, j, o0, o1 - o0, i0, i1);
-    for (size_t i = i0; j->bias && i < i1; i++)
-        r->kernel->add(j->y + i * j->ldy + o0, j->y + i * j->ldy + o0, j->bias + o0, o1 - o0);
+    if (j->bias)
+        r->kernel->add_rows(j->y + i0 * j->ldy + o0, j->ldy, j->bias + o0, i1 - i0, o1 - o0);
 }
 
 /* ---- matrices that are not packed, in bf16: a slab of panels is made, then multiplied, by all threads each ---- */
@@ -312,8 +312,8 @@ static void qmat_slab_mul(void *ctx, size_t tile, unsigned worker)
     const size_t outputs = w->rows - o0 < most * PANEL_ROWS ? w->rows - o0 : most * PANEL_ROWS;
     r->kernel->gemm_pairs(i1 - i0, outputs, r->depth, r->halves + i0 * r->depth, r->depth, r->slab + p * panel, panel,
                           s->job->y + i0 * s->job->ldy + o0, s->job->ldy, false);
-    for (size_t i = i0; s->job->bias && i < i1; i++)
-        r->kernel->add(s->job->y + i * s->job->ldy + o0, s->job->y + i * s->job->ldy + o0, s->job->bias + o0, outputs);
+    if (s->job->bias)
+        r->kernel->add_rows(s->job->y + i0 * s->job->ldy + o0, s->job->ldy, s->job->bias + o0, i1 - i0, outputs);
 }
 
 static void qmat_mul_slabs(struct pool *pool, const struct qmat_run *r, const struct qmat_job *j)
