@@ -34,6 +34,7 @@ struct add_state {
     struct progress all, one; /* files; within one file */
     char what[80];            /* that file, and which of how many */
     size_t done, total;       /* files */
+    size_t bytes;             /* of those that were read */
     struct buf line;
 };
 
@@ -62,6 +63,7 @@ static bool on_file(void *user, const struct sooth_added *f)
     progress_end(&s->all);
     s->what[0] = 0;
     s->done = f->done;
+    s->bytes += f->embedded ? f->bytes : 0;
     s->total = f->total;
     if (s->args->common.json) {
         file_json(&s->line, f);
@@ -72,7 +74,8 @@ static bool on_file(void *user, const struct sooth_added *f)
     } else if (f->status != SOOTH_UNCHANGED && f->status != SOOTH_SKIPPED) {
         printf("%-9s ", sooth_add_status_name(f->status));
         cli_safe(stdout, f->file, strlen(f->file));
-        printf("  %zu chunk%s", f->chunks, f->chunks == 1 ? "" : "s");
+        if (f->status != SOOTH_FORGOTTEN)
+            printf("  %zu chunk%s", f->chunks, f->chunks == 1 ? "" : "s");
         if (f->pages)
             printf(", %zu page%s", f->pages, f->pages == 1 ? "" : "s");
         putchar('\n');
@@ -142,10 +145,14 @@ static enum sooth_status add_all(struct sooth_kb *kb, const struct add_args *a, 
     return s;
 }
 
-static void say_totals(const struct add_args *a, const struct sooth_add_totals *t)
+static void say_totals(const struct add_args *a, const struct sooth_add_totals *t, size_t bytes)
 {
-    cli_say(&a->common, "%zu added, %zu updated, %zu unchanged, %zu without text, %zu failed; %zu chunks embedded in %.1f s",
-            t->added, t->updated, t->unchanged, t->no_text, t->failed, t->embedded, t->seconds);
+    char rate[80] = "";
+    if (t->embedded && t->seconds > 0)
+        snprintf(rate, sizeof rate, " (%.0f chunks/s, %.1f MB/min)", (double)t->embedded / t->seconds,
+                 (double)bytes / 1e6 / t->seconds * 60);
+    cli_say(&a->common, "%zu added, %zu updated, %zu unchanged, %zu without text, %zu failed; %zu chunks embedded in %.1f s%s",
+            t->added, t->updated, t->unchanged, t->no_text, t->failed, t->embedded, t->seconds, rate);
 }
 
 static struct sooth_kb *open_store(const struct add_args *a, int *status)
@@ -198,7 +205,7 @@ static int add_run(void *p)
     else if (totals.failed)
         status = EXIT_FAILED;
     if (s == SOOTH_OK && !a->watch)
-        say_totals(a, &totals);
+        say_totals(a, &totals, state.bytes);
     buf_release(&state.line);
     sooth_kb_close(kb);
     return status;

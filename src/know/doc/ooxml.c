@@ -71,11 +71,10 @@ enum sooth_status ooxml_rels_read(const struct zip *z, const char *part, struct 
     struct reading r = {out, part, (size_t)(name - part), false};
     struct buf path = BUF_INIT;
     memset(out, 0, sizeof *out);
-    if (!buf_printf(&path, "%.*s_rels/%s.rels", (int)r.folder_len, part, name))
-        return err_nomem(err);
-    const struct zip_entry *e = zip_find(z, path.data);
+    bool named = buf_printf(&path, "%.*s_rels/%s.rels", (int)r.folder_len, part, name);
+    const struct zip_entry *e = named ? zip_find(z, path.data) : NULL;
     buf_release(&path);
-    enum sooth_status s = SOOTH_OK;
+    enum sooth_status s = named ? SOOTH_OK : err_nomem(err);
     if (e != NULL)
         s = xml_walk(buf_str(&e->data), e->data.len, rel_see, &r, err);
     if (s == SOOTH_OK && r.failed)

@@ -432,6 +432,60 @@ static void parsing_leaves_nothing_behind(void **state)
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child left */
 }
 
+/* Every format again and again: nothing of one file is left when the next is read. */
+static void lesson_rag_38_memory_stays_flat(void **state)
+{
+    static const char *const names[] = {"report.docx", "plan.pptx", "sales.xlsx", "pump.rtf", "letter.eml",
+                                        "inbox.mbox",  "shop.json", "talk.vtt",   "pack.zip", "stock.ods"};
+    const char *source = getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".";
+    uint64_t live = 0;
+    for (int round = 0; round < 11; round++) {
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            char path[1000];
+            static char bytes[1 << 17];
+            struct document d;
+            struct sooth_error err = {0};
+            snprintf(path, sizeof path, "%s/tests/golden/doc/files/%s", source, names[i]);
+            FILE *f = fopen(path, "rb");
+            size_t len = fread(bytes, 1, sizeof bytes, f);
+            fclose(f);
+            assert_int_equal(sandbox_parse_here(names[i], bytes, len, NULL, NULL, &d, &err), SOOTH_OK);
+            document_release(&d);
+        }
+        live = round == 0 ? mem_live() : live;
+        assert_int_equal(mem_live(), live);
+    }
+}
+
+/* The n-th allocation fails, for each n, in each format. */
+static void failing_memory_in_every_format(void **state)
+{
+    static const char *const names[] = {"plan.pptx", "sales.xlsx", "pump.rtf", "letter.eml", "shop.json",
+                                        "talk.srt",  "pack.zip",   "tour.odp"};
+    const char *source = getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[1000];
+        static char bytes[1 << 17];
+        snprintf(path, sizeof path, "%s/tests/golden/doc/files/%s", source, names[i]);
+        FILE *f = fopen(path, "rb");
+        size_t len = fread(bytes, 1, sizeof bytes, f);
+        fclose(f);
+        uint64_t live = mem_live();
+        for (uint64_t n = 1; n < 400; n += n < 150 ? 1 : 7) {
+            struct document d;
+            struct sooth_error err = {0};
+            mem_fail_at(n);
+            enum sooth_status s = sandbox_parse_here(names[i], bytes, len, NULL, NULL, &d, &err);
+            mem_fail_at(0);
+            if (s == SOOTH_OK)
+                doc_check(&d);
+            document_release(&d);
+            if (mem_live() != live)
+                fail_msg("%s: allocation %d leaks", names[i], (int)n);
+        }
+    }
+}
+
 static void a_program_that_ignores_its_children(void **state)
 {
     signal(SIGCHLD, SIG_IGN);
@@ -517,6 +571,8 @@ int main(void)
         cmocka_unit_test(threat_memory_runs_out),
         cmocka_unit_test(only_regular_files),
         cmocka_unit_test(parsing_leaves_nothing_behind),
+        cmocka_unit_test(lesson_rag_38_memory_stays_flat),
+        cmocka_unit_test(failing_memory_in_every_format),
         cmocka_unit_test(a_program_that_ignores_its_children),
         cmocka_unit_test(threat_the_answer_is_not_believed),
         cmocka_unit_test(allocation_failures_are_errors),
