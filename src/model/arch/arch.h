@@ -99,6 +99,7 @@ bool arch_is_gguf(const struct arch_model *m); /* weights lie as GGUF has them (
 /* One entry of the loaded list. Weights that are tied or absent do not appear. */
 struct arch_weight {
     const struct weight *weight;  /* weight->name is the GGUF name, "blk.3.attn_q.weight" */
+    const struct file_tensor *from; /* where it is in the file, whatever it is called there */
     const char *hf_name;          /* "model.layers.3.self_attn.q_proj.weight" */
     const char *role;             /* "attn_q", "ffn_down", "token_embd", ...: what targets of adapters name */
     int layer;                    /* -1 outside the blocks */

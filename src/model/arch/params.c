@@ -64,18 +64,42 @@ static void names_of(const struct arch_model *m, const struct arch_param *p, int
     snprintf(out->hf, sizeof out->hf, "%s%s", block, p->hf);
 }
 
-static const struct file_tensor *find(const struct arch_model *m, const struct names *n)
+/* A directory's tensor by its name, or with what may stand before it. */
+static const struct file_tensor *find_hf(const struct arch_model *m, const char *hf)
 {
     char name[256];
-    const struct file_tensor *t = tensor_file_find(m->file, arch_is_gguf(m) ? n->gguf : n->hf);
-    for (size_t i = 0; !t && !arch_is_gguf(m) && i < 3 && m->row->hf_prefixes[i]; i++) {
+    const struct file_tensor *t = tensor_file_find(m->file, hf);
+    for (size_t i = 0; !t && i < 3 && m->row->hf_prefixes[i]; i++) {
         const char *prefix = m->row->hf_prefixes[i];
         if (prefix[0] == '-') /* the name without this beginning */
-            t = strncmp(n->hf, prefix + 1, strlen(prefix + 1)) ? NULL : tensor_file_find(m->file, n->hf + strlen(prefix + 1));
-        else if (snprintf(name, sizeof name, "%s%s", prefix, n->hf) < (int)sizeof name)
+            t = strncmp(hf, prefix + 1, strlen(prefix + 1)) ? NULL : tensor_file_find(m->file, hf + strlen(prefix + 1));
+        else if (snprintf(name, sizeof name, "%s%s", prefix, hf) < (int)sizeof name)
             t = tensor_file_find(m->file, name);
     }
     return t;
+}
+
+/* The first BERTs were saved with TensorFlow's words for gain and shift. */
+static const struct file_tensor *find_old(const struct arch_model *m, const char *hf)
+{
+    static const char *const words[][2] = {{"LayerNorm.weight", "gamma"}, {"LayerNorm.bias", "beta"}};
+    char name[192];
+    for (size_t i = 0; i < 2; i++) {
+        const char *end = strstr(hf, words[i][0]);
+        if (end && !end[strlen(words[i][0])]) {
+            snprintf(name, sizeof name, "%.*sLayerNorm.%s", (int)(end - hf), hf, words[i][1]);
+            return find_hf(m, name);
+        }
+    }
+    return NULL;
+}
+
+static const struct file_tensor *find(const struct arch_model *m, const struct names *n)
+{
+    if (arch_is_gguf(m))
+        return tensor_file_find(m->file, n->gguf);
+    const struct file_tensor *t = find_hf(m, n->hf);
+    return t ? t : find_old(m, n->hf);
 }
 
 const struct file_tensor *arch_top_tensor(const struct arch_model *m, const char *role)
@@ -199,7 +223,7 @@ static enum sooth_status wire(struct arch_model *m, const struct arch_param *p, 
     w->name = gguf;
     qmat_init(&w->q, p->rows ? type : qtype_by_id(TYPE_F32), p->rows ? extent(m, p->rows) : 1, extent(m, p->cols), data);
     *(const struct weight **)((char *)target + p->offset) = w;
-    struct arch_weight entry = {w, hf, p->role, layer, p->init, change_of(p->flags), !p->rows};
+    struct arch_weight entry = {w, t, hf, p->role, layer, p->init, change_of(p->flags), !p->rows};
     m->info.parameters += w->q.rows * w->q.cols;
     m->info.file_bytes += t->bytes;
     return vec_push(&m->list, entry) ? SOOTH_OK : err_nomem(err);

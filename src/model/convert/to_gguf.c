@@ -60,34 +60,15 @@ static enum sooth_status gguf_copy(const struct tensor_file *f, struct convert_p
     return status;
 }
 
-/* The container's tensor of a weight: by its name, or by a name that ends in it
- * ("bert.embeddings...."). */
-static const struct file_tensor *gguf_source(const struct tensor_file *f, const char *name)
-{
-    const struct file_tensor *t = tensor_file_find(f, name);
-    size_t len = strlen(name);
-    for (size_t i = 0; !t && i < tensor_file_count(f); i++) {
-        const struct file_tensor *at = tensor_file_at(f, i);
-        size_t n = strlen(at->name);
-        if (n > len && at->name[n - len - 1] == '.' && strcmp(at->name + n - len, name) == 0)
-            t = at;
-    }
-    return t;
-}
-
-static enum sooth_status gguf_weight(const struct tensor_file *f, const struct arch_info *info,
-                                     const struct arch_weight *w, struct convert_plan *p,
-                                     struct sooth_error *err)
+static enum sooth_status gguf_weight(const struct arch_info *info, const struct arch_weight *w,
+                                     struct convert_plan *p, struct sooth_error *err)
 {
     static const enum convert_change changes[] = {[ARCH_SAME] = CONVERT_SAME,
                                                   [ARCH_PLUS_ONE] = CONVERT_PLUS_ONE,
                                                   [ARCH_PAIRS] = CONVERT_PAIR,
                                                   [ARCH_TRANSPOSED] = CONVERT_TURN};
-    const struct file_tensor *from = gguf_source(f, w->hf_name);
+    const struct file_tensor *from = w->from;
     size_t heads = strncmp(w->role, "attn_q", 6) == 0 ? info->heads : info->kv_heads;
-    if (!from)
-        return err_set(err, SOOTH_ERR_FORMAT, "no tensor '%s' in '%s'", w->hf_name,
-                       tensor_file_path(f));
     enum sooth_status status = plan_tensor(p, w->weight->name, from, changes[w->change], heads, err);
     if (status == SOOTH_OK && strcmp(w->role, "position_embd") == 0 && from->dims[1] > info->context)
         plan_move_rows(p, from->dims[1] - info->context, 0);
@@ -212,7 +193,7 @@ static enum sooth_status gguf_from_hf(const struct tensor_file *f, struct conver
     if (status == SOOTH_OK)
         status = gguf_tokenizer(f, p, err);
     for (size_t i = 0; i < arch_weights(m) && status == SOOTH_OK; i++)
-        status = gguf_weight(f, arch_info(m), arch_weight_at(m, i), p, err);
+        status = gguf_weight(arch_info(m), arch_weight_at(m, i), p, err);
     arch_free(m);
     return status;
 }

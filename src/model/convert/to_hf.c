@@ -193,12 +193,9 @@ static enum sooth_status hf_plan(const struct tensor_file *f, const struct arch_
     const struct arch_info *info = arch_info(m);
     for (size_t i = 0; i < arch_weights(m); i++) {
         const struct arch_weight *w = arch_weight_at(m, i);
-        const struct file_tensor *from = tensor_file_find(f, w->weight->name);
+        const struct file_tensor *from = w->from;
         size_t heads = strncmp(w->role, "attn_q", 6) == 0 ? info->heads : info->kv_heads;
         char hf[192];
-        if (!from)
-            return err_set(err, SOOTH_ERR_FORMAT, "no tensor '%s' in '%s'", w->weight->name,
-                           tensor_file_path(f));
         enum sooth_status status =
             plan_tensor(p, arch_hf_name(name, w, hf), from, changes[w->change], heads, err);
         if (status != SOOTH_OK)

@@ -108,8 +108,11 @@ static void facts_prefixes(struct sooth_model *m)
     m->passage_prefix = tensor_file_string(m->file, "sooth.embed.passage_prefix", NULL);
     if (m->query_prefix || m->passage_prefix)
         return;
-    /* The E5 family was trained with these, and other containers do not say so. */
-    if (facts_is_e5(m->info.name) || facts_is_e5(facts_last_part(m->info.path))) {
+    /* Two families were trained with these, and most of their files do not say so. */
+    if (strcmp(m->info.arch, "nomic-bert") == 0) {
+        m->query_prefix = "search_query: ";
+        m->passage_prefix = "search_document: ";
+    } else if (facts_is_e5(m->info.name) || facts_is_e5(facts_last_part(m->info.path))) {
         m->query_prefix = "query: ";
         m->passage_prefix = "passage: ";
     }

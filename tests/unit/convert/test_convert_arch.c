@@ -146,6 +146,63 @@ static void there_and_back(void **state)
     }
 }
 
+/* The same weights under the names of older files. */
+static void renamed(const char *name, const char *from, const char *to)
+{
+    char dir[256], path[300], gguf[300];
+    struct tensor_file *f;
+    size_t n;
+    lay(name, dir);
+    float *first = outcome(dir, &n);
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    assert_int_equal(tensor_file_open(path, NULL, &f, NULL), SOOTH_OK);
+    size_t count = tensor_file_count(f), changed = 0;
+    struct file_tensor *list = mem_calloc(count, sizeof *list);
+    char (*names)[256] = mem_calloc(count, sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = *tensor_file_at(f, i);
+        const char *at = strstr(list[i].name, from);
+        snprintf(names[i], 256, "%s", list[i].name);
+        if (at)
+            snprintf(names[i], 256, "%.*s%s%s", (int)(at - list[i].name), list[i].name, to, at + strlen(from));
+        changed += at != NULL;
+        list[i].name = names[i];
+    }
+    assert_true(changed > 2);
+    snprintf(gguf, sizeof gguf, "%s/renamed.safetensors", dir);
+    assert_int_equal(safetensors_write(gguf, list, count, NULL, 0, NULL), SOOTH_OK);
+    tensor_file_close(f);
+    assert_int_equal(rename(gguf, path), 0);
+    same(first, dir, n, true);
+    snprintf(gguf, sizeof gguf, "%s-renamed.gguf", dir);
+    convert(dir, gguf);
+    same(first, gguf, n, true);
+    mem_free(first);
+    mem_free(list);
+    mem_free(names);
+}
+
+static void names_of_older_files(void **state)
+{
+    renamed("gpt2", "transformer.", "");
+    renamed("bert", "LayerNorm.weight", "LayerNorm.gamma");
+    renamed("bert_cls", "LayerNorm.bias", "LayerNorm.beta");
+    renamed("qwen2", "model.", "");
+}
+
+static void prefixes_of_nomic(void **state)
+{
+    char dir[256];
+    struct sooth_model *m;
+    struct sooth_error err = {0};
+    lay("nomic_bert", dir);
+    if (sooth_model_open(dir, NULL, &m, &err) != SOOTH_OK)
+        fail_msg("%s", err.text);
+    assert_string_equal(sooth_embed_prefix(m, SOOTH_EMBED_QUERY), "search_query: ");
+    assert_string_equal(sooth_embed_prefix(m, SOOTH_EMBED_PASSAGE), "search_document: ");
+    sooth_model_close(m);
+}
+
 static void refused(const char *name, const char *find, const char *put, const char *says)
 {
     char dir[256], path[300];
@@ -214,6 +271,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(names_of_older_files),
+        cmocka_unit_test(prefixes_of_nomic),
         cmocka_unit_test(what_gguf_has_no_word_for),
         cmocka_unit_test(scaled_positions_reach_gguf),
     };
