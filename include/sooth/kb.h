@@ -153,6 +153,14 @@ enum sooth_status sooth_search(struct sooth_kb *kb, const char *query, const str
                                struct sooth_hits *out, struct sooth_error *err);
 void sooth_hits_release(struct sooth_hits *hits);
 
+/* The part of a hit's text that shows why it was found: most different words of the question within `most` bytes
+ * (0 = 240), and where they stand, as byte offsets into text. */
+#define SOOTH_SNIPPET_MARKS 32
+struct sooth_mark { size_t start, end; };
+struct sooth_snippet { size_t start, end, n_marks; struct sooth_mark marks[SOOTH_SNIPPET_MARKS]; };
+enum sooth_status sooth_snippet_make(const char *query, const char *text, size_t len, size_t most,
+                                     struct sooth_snippet *out, struct sooth_error *err);
+
 /* --- graph -------------------------------------------------------------------------------------------------- */
 
 struct sooth_graph_counts {

@@ -10,7 +10,7 @@ struct search_args {
     struct kb_args kb;
     const char *mode, *filter, *rewrite, *k;
     double min_score;
-    bool explain, no_rerank;
+    bool explain, no_rerank, snippets;
 };
 
 static const struct option_row search_options[] = {
@@ -21,6 +21,7 @@ static const struct option_row search_options[] = {
     OPT_REAL(search_args, min_score, "min-score", 0, "X", "leave out passages below this similarity", -1e9, 1e9),
     OPT_TEXT(search_args, rewrite, "rewrite", 0, "none|hyde|query2doc|multi|sub|stepback|rm3", "search for more than the question (default none)"),
     OPT_FLAG(search_args, no_rerank, "no-rerank", 0, "skip the late-interaction reranking of the hybrid mode"),
+    OPT_FLAG(search_args, snippets, "snippets", 0, "show only the part that matches, its words marked"),
     OPT_FLAG(search_args, explain, "explain", 0, "show each stage's score and rank"),
 };
 
@@ -30,8 +31,45 @@ static void stage(struct json_writer *w, const char *key, double v)
     jsonw_double(w, v, 6); /* NAN becomes null */
 }
 
-static void hit_json(const struct sooth_hit *h, bool explain, struct buf *line)
+/* Marks as offsets into the extracted text, like start and end. */
+static void snippet_json(const struct sooth_hit *h, const char *query, struct json_writer *w)
 {
+    struct sooth_snippet s;
+    if (sooth_snippet_make(query, h->text, strlen(h->text), 0, &s, NULL) != SOOTH_OK)
+        return;
+    jsonw_key(w, "snippet"), jsonw_stringn(w, h->text + s.start, s.end - s.start);
+    jsonw_key(w, "marks"), jsonw_array(w);
+    for (size_t i = 0; i < s.n_marks; i++) {
+        jsonw_array(w);
+        jsonw_int(w, (int64_t)(h->start + s.marks[i].start));
+        jsonw_int(w, (int64_t)(h->start + s.marks[i].end));
+        jsonw_end_array(w);
+    }
+    jsonw_end_array(w);
+}
+
+static void snippet_print(const struct sooth_hit *h, const char *query)
+{
+    struct sooth_snippet s;
+    if (sooth_snippet_make(query, h->text, strlen(h->text), 0, &s, NULL) != SOOTH_OK)
+        return;
+    bool color = cli_color(stdout);
+    size_t at = s.start;
+    fputs("    ", stdout);
+    for (size_t i = 0; i < s.n_marks; i++) {
+        cli_safe(stdout, h->text + at, s.marks[i].start - at);
+        fputs(color ? "\033[1m" : "[", stdout);
+        cli_safe(stdout, h->text + s.marks[i].start, s.marks[i].end - s.marks[i].start);
+        fputs(color ? "\033[0m" : "]", stdout);
+        at = s.marks[i].end;
+    }
+    cli_safe(stdout, h->text + at, s.end - at);
+    putchar('\n');
+}
+
+static void hit_json(const struct sooth_hit *h, const char *query, const struct search_args *a, struct buf *line)
+{
+    bool explain = a->explain;
     struct json_writer w;
     jsonw_init(&w, line);
     jsonw_object(&w);
@@ -47,6 +85,8 @@ static void hit_json(const struct sooth_hit *h, bool explain, struct buf *line)
     jsonw_key(&w, "start"), jsonw_int(&w, (int64_t)h->start);
     jsonw_key(&w, "end"), jsonw_int(&w, (int64_t)h->end);
     jsonw_key(&w, "text"), jsonw_string(&w, h->text);
+    if (a->snippets)
+        snippet_json(h, query, &w);
     if (explain) {
         jsonw_key(&w, "heading"), jsonw_string(&w, h->heading);
         stage(&w, "vector_score", h->vector_score);
@@ -59,8 +99,9 @@ static void hit_json(const struct sooth_hit *h, bool explain, struct buf *line)
     cli_json_line(line);
 }
 
-static void hit_print(const struct sooth_hit *h, bool explain)
+static void hit_print(const struct sooth_hit *h, const char *query, const struct search_args *a)
 {
+    bool explain = a->explain;
     printf("%s%zu%s  %.3f  ", cli_paint(stdout, "\033[1m"), h->rank, cli_paint(stdout, "\033[0m"), h->score);
     cli_safe(stdout, h->doc, strlen(h->doc));
     if (h->page)
@@ -73,7 +114,10 @@ static void hit_print(const struct sooth_hit *h, bool explain)
     if (explain)
         printf("    vector %.4f (rank %zu)  text %.4f (rank %zu)  rerank %.4f\n", h->vector_score, h->vector_rank, h->text_score,
                h->text_rank, h->rerank_score);
-    cli_wrap(stdout, h->text, 4, cli_width());
+    if (a->snippets)
+        snippet_print(h, query);
+    else
+        cli_wrap(stdout, h->text, 4, cli_width());
 }
 
 /* What was worked out comes before the rows it rests on. */
@@ -127,9 +171,9 @@ static int search_run(void *p)
     answer_show(a, &hits, &line);
     for (size_t i = 0; i < hits.count; i++)
         if (a->common.json)
-            hit_json(&hits.items[i], a->explain, &line);
+            hit_json(&hits.items[i], a->common.rest.items[0], a, &line);
         else
-            hit_print(&hits.items[i], a->explain);
+            hit_print(&hits.items[i], a->common.rest.items[0], a);
     for (size_t i = 0; i < hits.n_queries && a->explain; i++)
         cli_say(&a->common, "also searched: %s", hits.queries[i]);
     if (status == EXIT_DONE && a->explain && hits.reason && hits.count)

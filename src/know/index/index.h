@@ -244,6 +244,8 @@ enum sooth_status text_postings(struct store *s, const struct snapshot *v, uint6
  * best first. */
 void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);
 void best_sort(struct scored *heap, size_t n);
+/* The ways to find near vectors, for listings; NULL past the last. */
+const char *vector_index_at(size_t i, const char **about);
 /* The best k of the slots whose allow byte is set (NULL = all), best first, ties by slot. Scores
  * are similarities: a scan over 8-bit codes, or the index file, picks a few hundred, their stored
  * halves decide. */

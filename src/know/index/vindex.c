@@ -29,6 +29,12 @@ const struct vindex_row *vindex_row_find(const char *name)
     return NULL;
 }
 
+const char *vector_index_at(size_t i, const char **about)
+{
+    *about = vindex_row_at(i) ? rows[i]->about : "";
+    return vindex_row_at(i) ? rows[i]->name : NULL;
+}
+
 enum sooth_status vindex_new(const struct vindex_row *row, enum metric m, size_t dim,
                              struct vindex **out, struct sooth_error *err)
 {

@@ -13,12 +13,39 @@ static const char *list_split(size_t i, const char **note)
     return splitter_at(i, note);
 }
 
+static const char *list_rewrite(size_t i, const char **note)
+{
+    const char *name;
+    return sooth_rewrite_at(i, &name, note) ? name : NULL;
+}
+
+static const char *list_mode(size_t i, const char **note)
+{
+    const char *name;
+    return sooth_search_mode_at(i, &name, note) ? name : NULL;
+}
+
+static const char *list_index(size_t i, const char **note)
+{
+    return vector_index_at(i, note);
+}
+
+static const char *list_bm25(size_t i, const char **note)
+{
+    *note = "";
+    return bm25_at(i) ? bm25_at(i)->name : NULL;
+}
+
 static const struct list_table {
     const char *name;
     const char *(*at)(size_t i, const char **note);
 } tables[] = {
     {"format", list_format},
     {"splitter", list_split},
+    {"search", list_mode},
+    {"rewrite", list_rewrite},
+    {"index", list_index},
+    {"bm25", list_bm25},
 };
 
 const char *sooth_kb_list_tables(size_t i)

@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/base/rng.h"
 #include "core/base/utf8.h"
+#include "know/index/index.h"
 #include "know/index/segment.h"
 #include "know/index/stem.h"
 
@@ -155,6 +156,35 @@ static bool valid_term(void *user, enum term_kind kind, const char *term, size_t
     return true;
 }
 
+/* What is marked, in brackets. */
+static void marked(const char *query, const char *text, size_t most, const char *want)
+{
+    struct sooth_snippet s;
+    struct buf b = BUF_INIT;
+    assert_int_equal(sooth_snippet_make(query, text, strlen(text), most, &s, NULL), SOOTH_OK);
+    assert_true(s.end - s.start <= (most ? most : 240) && utf8_valid(text + s.start, s.end - s.start));
+    size_t at = s.start;
+    for (size_t i = 0; i < s.n_marks; i++) {
+        buf_add(&b, text + at, s.marks[i].start - at);
+        buf_printf(&b, "[%.*s]", (int)(s.marks[i].end - s.marks[i].start), text + s.marks[i].start);
+        at = s.marks[i].end;
+    }
+    buf_add(&b, text + at, s.end - at);
+    assert_string_equal(buf_str(&b), want);
+    buf_release(&b);
+}
+
+static void snippets_mark_what_matched(void **state)
+{
+    marked("notice period", "The NOTICES are short; periods vary.", 0, "The [NOTICES] are short; [periods] vary.");
+    marked("数据库", "本數據庫很大", 0, "本[數據庫]很大");
+    marked("120", "共一百二十元", 0, "共[一百二十]元");
+    marked("dh_make", "run dh_make -s now", 0, "run [dh_make] -s now");
+    marked("absent", "nothing here", 0, "nothing here");
+    marked("", "nothing here", 0, "nothing here");
+    marked("end", "a long beginning that says nothing at all about it and then the end", 30, "all about it and then the [end]");
+}
+
 static void any_bytes_give_valid_terms(void **state)
 {
     static const char *const bits[] = {"a",  "Z9", "_",    "..",       "数",
@@ -187,6 +217,7 @@ int main(void)
         cmocka_unit_test(lesson_rag_12_traditional_is_simplified_in_the_index),
         cmocka_unit_test(lesson_rag_13_width_and_forms_fold),
         cmocka_unit_test(lesson_rag_03_ligatures_are_letters),
+        cmocka_unit_test(snippets_mark_what_matched),
         cmocka_unit_test(numerals_are_the_numbers_they_are),
         cmocka_unit_test(stems),
         cmocka_unit_test(any_bytes_give_valid_terms),
