@@ -26,6 +26,7 @@ struct sooth_model_options {
                              * ones are always multiplied in 8 bits); "bf16" (all weights, 2 bytes each) */
     bool file_form;         /* weights stay as the file has them: no memory for a second form, slow for a few tokens at a time (training) */
     size_t context;         /* tokens a session may hold; 0 = the model's own length, at most 8192 */
+    const char *cache;      /* how sessions keep keys and values: NULL or "f32", "f16", "q8_0", "q4_0" (50, 27, 14 % of f32's memory) */
     const char *api_model;  /* remote: the server's name for the model; NULL = the first of /v1/models */
     const char *api_key;    /* remote: NULL = environment SOOTH_API_KEY */
     double api_timeout;     /* remote: seconds for a whole request; 0 = 120 */

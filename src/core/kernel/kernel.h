@@ -25,7 +25,7 @@ struct panel_view {
     size_t rows, cols;
 };
 
-enum kv_type { KV_F32, KV_F16 };
+enum kv_type { KV_F32, KV_F16, KV_Q8, KV_Q4 }; /* the last two in blocks of 32 with a scale (kv_store.c) */
 #define ATTEND_MAX_DIM 512 /* head size, keys or values */
 #define ATTEND_TILE 64     /* keys are visited in tiles of 64, counted from cache index 0 */
 
@@ -150,9 +150,14 @@ struct kernel {
 const struct kernel *kernel_get(void);      /* the fastest this machine allows (cpu_get, so SOOTH_CPU masks it) */
 const struct kernel *kernel_at(size_t i);   /* all levels this machine can run, "c" first; NULL past the last */
 
-/* Bytes of `keys` keys of dk numbers in panels of 16, and writing key i. */
+const char *kv_type_name(enum kv_type type); /* "f32", "f16", "q8_0", "q4_0"; NULL past the last */
+bool kv_type_find(const char *name, enum kv_type *out);
+bool kv_type_fits(enum kv_type type, size_t dim); /* heads of dim numbers can be stored so */
+/* Bytes of `keys` keys of dk numbers in panels of 16, and of values; writing and reading key or value i. */
 size_t kv_key_bytes(enum kv_type type, size_t keys, size_t dk);
+size_t kv_value_bytes(enum kv_type type, size_t values, size_t dv);
 void kv_store_key(enum kv_type type, void *k, size_t i, const float *key, size_t dk);
 void kv_load_key(enum kv_type type, const void *k, size_t i, float *key, size_t dk);
 void kv_store_value(enum kv_type type, void *v, size_t ldv, size_t i, const float *value, size_t dv);
+void kv_load_value(enum kv_type type, const void *v, size_t ldv, size_t i, float *value, size_t dv);
 #endif

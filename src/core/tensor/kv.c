@@ -21,11 +21,6 @@ struct kv_cache {
     void **pointers;
 };
 
-static size_t value_bytes(const struct kv_cache *c, size_t tokens)
-{
-    return tokens * c->shape.dv * (c->type == KV_F16 ? 2 : 4);
-}
-
 struct kv_cache *kv_cache_new(const struct kv_shape *shape, size_t n_seq, size_t n_ctx, enum kv_type type)
 {
     size_t parts, all;
@@ -77,7 +72,7 @@ uint64_t kv_cache_bytes(const struct kv_cache *c)
     uint64_t sum = 0;
     for (size_t i = 0; i < c->n_seq; i++) {
         size_t cap = c->slots[i].capacity;
-        sum += (uint64_t)c->shape.layers * c->shape.heads * (kv_key_bytes(c->type, cap, c->shape.dk) + value_bytes(c, cap));
+        sum += (uint64_t)c->shape.layers * c->shape.heads * (kv_key_bytes(c->type, cap, c->shape.dk) + kv_value_bytes(c->type, cap, c->shape.dv));
     }
     return sum;
 }
@@ -114,7 +109,7 @@ enum sooth_status kv_cache_reserve(struct kv_cache *c, size_t seq, size_t length
     /* A part may be larger than s->capacity says after a failure half-way: the copy takes what is known to be there. */
     for (size_t i = 0; i < parts; i++)
         if (!part_grow(&s->k[i], kv_key_bytes(c->type, s->capacity, c->shape.dk), kv_key_bytes(c->type, cap, c->shape.dk)) ||
-            !part_grow(&s->v[i], value_bytes(c, s->capacity), value_bytes(c, cap)))
+            !part_grow(&s->v[i], kv_value_bytes(c->type, s->capacity, c->shape.dv), kv_value_bytes(c->type, cap, c->shape.dv)))
             return SOOTH_ERR_NOMEM;
     s->capacity = cap;
     return SOOTH_OK;
@@ -136,7 +131,7 @@ enum sooth_status kv_cache_copy(struct kv_cache *c, size_t dst, size_t src, size
         return status;
     for (size_t i = 0; dst != src && length && i < c->shape.layers * c->shape.heads; i++) {
         memcpy(d->k[i], s->k[i], kv_key_bytes(c->type, length, c->shape.dk));
-        memcpy(d->v[i], s->v[i], value_bytes(c, length));
+        memcpy(d->v[i], s->v[i], kv_value_bytes(c->type, length, c->shape.dv));
     }
     d->length = length;
     return SOOTH_OK;
@@ -149,10 +144,7 @@ void kv_cache_read(const struct kv_cache *c, size_t seq, size_t layer, size_t fr
         size_t head = i % heads, at = from + i / heads;
         const void *values = c->slots[seq].v[layer * heads + head];
         kv_load_key(c->type, c->slots[seq].k[layer * heads + head], at, k + i * dk, dk);
-        if (c->type == KV_F16)
-            kernel_get()->f16_to_f32(v + i * dv, (const uint16_t *)values + at * dv, dv);
-        else
-            memcpy(v + i * dv, (const float *)values + at * dv, dv * sizeof *v);
+        kv_load_value(c->type, values, dv, at, v + i * dv, dv);
     }
 }
 

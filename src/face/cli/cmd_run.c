@@ -12,7 +12,7 @@ extern const struct verb_row verb_run;
 struct run_args {
     struct common_args common;
     struct sample_args sample;
-    const char *system, *api_model, *strategy, *source, *amateur, *speculate, *draft, *grammar, *schema;
+    const char *system, *api_model, *strategy, *source, *amateur, *speculate, *draft, *grammar, *schema, *cache;
     struct text_list adapters;
     int64_t logprobs, prompt_batch, context;
     bool raw, context_shift;
@@ -43,6 +43,7 @@ static const struct option_row run_options[] = {
     OPT_TEXT(run_args, draft, "draft", 0, "MODEL", "guess what a smaller model of the same vocabulary says; never changes the result"),
     OPT_INT(run_args, logprobs, "logprobs", 0, "N", "with --json: log-probabilities, and N alternatives each", 1, 20),
     OPT_INT(run_args, prompt_batch, "prompt-batch", 0, "N", "prompt tokens read at once; never changes the result", 1, 8192),
+    OPT_TEXT(run_args, cache, "cache", 0, "f32|f16|q8_0|q4_0", "how keys and values are kept (default f32): smaller is less exact"),
     OPT_INT(run_args, context, "context", 0, "N", "tokens the session can hold (default: the model's, at most 8192)", 8, 1e7),
     OPT_FLAG(run_args, context_shift, "context-shift", 0, "go on when the context is full, forgetting the oldest; shorten a prompt that is too long"),
     OPT_TEXT(run_args, api_model, "api-model", 0, "NAME", "for a server: its name for the model"),
@@ -321,7 +322,8 @@ static int run_with(const struct run_args *a, struct sooth_model *model)
 static int run_run(void *p)
 {
     const struct run_args *a = p;
-    struct sooth_model_options options = { .threads = (unsigned)a->common.threads, .context = (size_t)a->context, .api_model = a->api_model };
+    struct sooth_model_options options = { .threads = (unsigned)a->common.threads, .context = (size_t)a->context, .api_model = a->api_model,
+        .cache = a->cache };
     struct sooth_model *model = NULL;
     struct sooth_error err = { 0 };
     if (a->common.rest.count < 1 || a->common.rest.count > 2)

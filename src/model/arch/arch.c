@@ -429,6 +429,8 @@ enum sooth_status arch_cache_new(const struct arch_model *m, size_t n_seq, size_
     *out = NULL;
     if (!m->row->decoder)
         return err_set(err, SOOTH_ERR_ARG, "an encoder needs no cache");
+    if (!kv_type_fits(type, m->info.head_dim))
+        return err_set(err, SOOTH_ERR_ARG, "heads of %zu numbers cannot be kept in blocks of 32: cache '%s'", m->info.head_dim, kv_type_name(type));
     *out = kv_cache_new(&shape, n_seq, n_ctx, type);
     return *out ? SOOTH_OK : err_nomem(err);
 }

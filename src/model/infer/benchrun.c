@@ -95,7 +95,7 @@ enum sooth_status sooth_bench_run(struct sooth_model *m, size_t prompt, size_t g
     struct kv_cache *cache = NULL;
     struct run *run = NULL;
     int32_t *ids = mem_array(n + 16, sizeof *ids);
-    enum sooth_status status = ids ? arch_cache_new(m->arch, 1, n + 16, KV_F32, &cache, err)
+    enum sooth_status status = ids ? arch_cache_new(m->arch, 1, n + 16, m->cache_type, &cache, err)
                                    : err_nomem(err);
     if (status == SOOTH_OK) {
         struct run_options options = {.pool = m->pool, .cache = cache};

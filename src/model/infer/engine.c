@@ -39,7 +39,7 @@ enum sooth_status engine_new(const struct sooth_model *model, size_t n_seq, size
     e->model = model;
     e->vocab = arch_info(model->arch)->vocab;
     e->dim = arch_info(model->arch)->dim;
-    enum sooth_status status = arch_cache_new(model->arch, n_seq, context, KV_F32, &e->cache, err);
+    enum sooth_status status = arch_cache_new(model->arch, n_seq, context, model->cache_type, &e->cache, err);
     if (status == SOOTH_OK)
         status = engine_wear(e, NULL, err);
     if (status != SOOTH_OK)

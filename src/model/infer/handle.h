@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include "core/base/arena.h"
 #include "core/base/pool.h"
+#include "core/kernel/kernel.h"
 #include "model/token/token.h"
 #include "sooth/model.h"
 
@@ -24,6 +25,7 @@ struct sooth_model {
     struct template *template;   /* the model's own chat template; NULL: none, or not understood */
     struct arch_model *arch;     /* NULL: opened for its vocabulary only */
     struct pool *pool;
+    enum kv_type cache_type; /* how sessions keep keys and values */
     size_t context_most; /* what the model allows; info.context is what a session gets */
     size_t embed_limit;  /* tokens of a text, specials and prefix counted */
     const char *query_prefix, *passage_prefix;

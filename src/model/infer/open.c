@@ -43,11 +43,21 @@ static enum sooth_status open_compute(const struct sooth_model *m, const char *n
     return SOOTH_OK;
 }
 
+static enum sooth_status open_cache(struct sooth_model *m, const char *name, struct sooth_error *err)
+{
+    m->cache_type = KV_F32;
+    if (!name || kv_type_find(name, &m->cache_type))
+        return SOOTH_OK;
+    return err_set(err, SOOTH_ERR_ARG, "cache must be 'f32', 'f16', 'q8_0' or 'q4_0', not '%.40s'", name);
+}
+
 static enum sooth_status open_weights(struct sooth_model *m, const struct sooth_model_options *o,
                                       struct sooth_error *err)
 {
     struct arch_options options = {.context = o->context, .no_pack = o->file_form};
     enum sooth_status status = open_compute(m, o->compute, &options.compute, err);
+    if (status == SOOTH_OK)
+        status = open_cache(m, o->cache, err);
     if (status != SOOTH_OK)
         return status;
     m->pool = pool_new(o->threads);

@@ -18,6 +18,27 @@ struct cache {
     void *k, *v;            /* stored */
     size_t dk, dv;
 };
+/* What comes back is what attention must see: the numbers themselves, or for codes within half a step of them. */
+static void as_stored(struct cache *c, enum kv_type type, size_t i)
+{
+    float *plain[2] = { c->key + i * c->dk, c->value + i * c->dv }, back[ATTEND_MAX_DIM];
+    for (int which = 0; which < 2; which++) {
+        const size_t n = which ? c->dv : c->dk;
+        if (which)
+            kv_load_value(type, c->v, c->dv, i, back, n);
+        else
+            kv_load_key(type, c->k, i, back, n);
+        for (size_t j = 0; j < n; j++) {
+            float peak = 0;
+            for (size_t b = j / 32 * 32; type >= KV_Q8 && b < j / 32 * 32 + 32; b++)
+                peak = fmaxf(peak, fabsf(plain[which][b]));
+            /* half a step of the scale, which is itself rounded; q4_0's last code on one side is one step short */
+            assert_true(fabsf(back[j] - plain[which][j]) <= (type == KV_Q8 ? peak / 127 * 0.57f : type == KV_Q4 ? peak / 8 * 1.01f : 0));
+        }
+        if (type >= KV_Q8)
+            memcpy(plain[which], back, n * sizeof *back);
+    }
+}
 static struct cache cache_make(size_t dk, size_t dv, enum kv_type type)
 {
     struct cache c = { mem_array(KEYS * dk, 4), mem_array(KEYS * dv, 4), mem_array(QUERIES * dk, 4),
@@ -32,9 +53,7 @@ static struct cache cache_make(size_t dk, size_t dv, enum kv_type type)
             c.value[i * dv + j] = half_get(half_put(rng_normal(&r)));
         kv_store_key(type, c.k, i, c.key + i * dk, dk);
         kv_store_value(type, c.v, dv, i, c.value + i * dv, dv);
-        float back[ATTEND_MAX_DIM];
-        kv_load_key(type, c.k, i, back, dk);
-        assert_memory_equal(back, c.key + i * dk, dk * 4);
+        as_stored(&c, type, i);
     }
     for (size_t i = 0; i < QUERIES * dk; i++)
         c.q[i] = rng_normal(&r) * 2;
@@ -102,13 +121,17 @@ static void matches_the_formula(void **state)
     check_formula(20, 24, KV_F32, 0);
     check_formula(20, 24, KV_F16, 0);
     check_formula(ATTEND_MAX_DIM, ATTEND_MAX_DIM, KV_F32, 0);
+    check_formula(64, 64, KV_Q8, 0);
+    check_formula(64, 64, KV_Q4, 15);
+    check_formula(128, 96, KV_Q8, 20);
+    check_formula(ATTEND_MAX_DIM, ATTEND_MAX_DIM, KV_Q4, 0);
 }
 
 static void company_and_level_change_nothing(void **state)
 {
     static float want[QUERIES * 256], got[QUERIES * 256];
-    for (int t = 0; t < 3; t++) {
-        const enum kv_type type = t == 1 ? KV_F16 : KV_F32;
+    for (int t = 0; t < 5; t++) {
+        const enum kv_type type = t == 1 ? KV_F16 : t == 3 ? KV_Q8 : t == 4 ? KV_Q4 : KV_F32;
         const size_t d = t == 2 ? 256 : 64;
         struct cache c = cache_make(d, d, type);
         for (size_t i = 0; i < QUERIES; i++)
@@ -184,10 +207,31 @@ static void gradients_are_alike_on_every_level(void **state)
     cache_free(&c);
 }
 
+/* The names, the sizes, and what cannot be stored. */
+static void types_of_caches(void **state)
+{
+    enum kv_type t = KV_F32;
+    for (int i = 0; kv_type_name((enum kv_type)i); i++)
+        assert_true(kv_type_find(kv_type_name((enum kv_type)i), &t) && (int)t == i);
+    assert_int_equal(t, KV_Q4);
+    assert_false(kv_type_find("q5_0", &t));
+    assert_true(kv_type_fits(KV_Q8, 64) && kv_type_fits(KV_F16, 20) && !kv_type_fits(KV_Q4, 20));
+    assert_int_equal(kv_key_bytes(KV_Q8, 17, 64), 2 * 17 * 64);
+    assert_int_equal(kv_value_bytes(KV_Q8, 10, 64), 10 * 68);
+    assert_int_equal(kv_value_bytes(KV_Q4, 10, 64), 10 * 36);
+    float x[64] = { 1, NAN }, k[64]; /* a key that is not finite stays so, and harms no other */
+    unsigned char panel[17 * 64] = { 0 };
+    kv_store_key(KV_Q8, panel, 3, x, 64);
+    kv_load_key(KV_Q8, panel, 3, k, 64);
+    assert_true(isnan(k[0]) && isnan(k[31]) && k[32] == 0);
+    kv_load_key(KV_Q8, panel, 2, k, 64);
+    assert_true(k[0] == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_the_formula),
+        cmocka_unit_test(types_of_caches), cmocka_unit_test(matches_the_formula),
         cmocka_unit_test(company_and_level_change_nothing),
         cmocka_unit_test(gradients_are_alike_on_every_level),
         cmocka_unit_test(unwritten_keys_are_not_seen),
