@@ -334,6 +334,17 @@ void builder_page(struct builder *b)
         b->failed = true;
 }
 
+void builder_page_label(struct builder *b, const char *label)
+{
+    if (b->failed || b->pages.count == 0)
+        return;
+    char *copy = mem_strdup(label);
+    struct doc_page *page = &b->pages.items[b->pages.count - 1];
+    mem_free(page->label);
+    page->label = copy;
+    b->failed = copy == NULL;
+}
+
 void builder_title(struct builder *b, const char *s, size_t len)
 {
     if (b->title.len > 0)

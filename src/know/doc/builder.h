@@ -59,6 +59,7 @@ void builder_cells(struct builder *b, unsigned n); /* the same n times: a merged
 void builder_table_end(struct builder *b);
 
 void builder_page(struct builder *b); /* closes the open block and starts the next physical page */
+void builder_page_label(struct builder *b, const char *label); /* of the page just started */
 void builder_title(struct builder *b, const char *s,
                    size_t len); /* the first that is not blank wins */
 void builder_encoding(struct builder *b, const char *name);

@@ -11,7 +11,6 @@
  *   text:tracked-changes, office:annotation: left out */
 #include <stdlib.h>
 #include <string.h>
-#include "core/base/alloc.h"
 #include "core/base/error.h"
 #include "know/doc/docfmt.h"
 #include "know/doc/xml.h"
@@ -60,7 +59,7 @@ static void sheet_open(struct odt *d, const struct xml_view *v)
     builder_page(d->b);
     if (name[0] == '\0')
         return;
-    d->b->pages.items[d->b->pages.count - 1].label = mem_strdup(name);
+    builder_page_label(d->b, name);
     builder_open(d->b, DOC_HEADING, 1);
     builder_puts(d->b, name);
     builder_close(d->b);

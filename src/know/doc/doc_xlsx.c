@@ -446,7 +446,7 @@ static enum sooth_status sheet_read(struct xlsx *x, const struct zip *z, const s
 {
     const struct zip_entry *e = path != NULL ? zip_find(z, path) : NULL;
     builder_page(x->b);
-    x->b->pages.items[x->b->pages.count - 1].label = mem_strdup(s->name);
+    builder_page_label(x->b, s->name);
     builder_open(x->b, DOC_HEADING, 1);
     builder_puts(x->b, s->name);
     builder_close(x->b);
