@@ -10,6 +10,7 @@
 #include "core/base/alloc.h"
 #include "core/base/checked.h"
 #include <string.h>
+#include <sys/mman.h>
 
 /* Under the address sanitizer, memory that is not handed out is poisoned: using an allocation after
  * its arena was reset is reported where it happens. */
@@ -26,6 +27,7 @@
 #endif
 
 enum { BLOCK_ALIGN = 64, BLOCK_MIN = 4096 };
+#define BLOCK_HUGE ((size_t)2 << 20)
 #define BLOCK_GROWTH_MAX ((size_t)64 << 20)
 
 struct arena_block {
@@ -96,6 +98,20 @@ static void enter_block(struct arena *a, struct arena_block *b)
     a->block = b;
 }
 
+/* Large blocks lie in huge pages where the system has them: activations of a training step go by in streams, and small pages
+ * cost such a stream a third of its speed. */
+static struct arena_block *block_memory(size_t total)
+{
+    if (total < 2 * BLOCK_HUGE)
+        return mem_aligned(BLOCK_ALIGN, total);
+    struct arena_block *b = mem_aligned(BLOCK_HUGE, total);
+#if defined(MADV_HUGEPAGE)
+    if (b)
+        madvise(b, total / BLOCK_HUGE * BLOCK_HUGE, MADV_HUGEPAGE); /* a wish: nothing depends on it */
+#endif
+    return b;
+}
+
 /* A spare block of at least need bytes, or a new one; false when memory is out. */
 static bool next_block(struct arena *a, size_t need)
 {
@@ -114,7 +130,7 @@ static bool next_block(struct arena *a, size_t need)
         size = BLOCK_GROWTH_MAX;
     if (size < need)
         size = need;
-    if (!size_add(size, sizeof *b, &total) || !(b = mem_aligned(BLOCK_ALIGN, total)))
+    if (!size_add(size, sizeof *b, &total) || !(b = block_memory(total)))
         return false;
     b->size = size;
     ASAN_POISON_MEMORY_REGION(b->data, size);

@@ -59,26 +59,29 @@ static void layer_forward(struct run *r, struct node *n)
     arena_reset(&r->arena, mark);
 }
 
+/* The gradient that comes in is nobody's once the block is done: it becomes the input's, where that has none. */
 static void layer_backward(struct run *r, struct node *n)
 {
-    bool fresh;
-    float *dx = node_grad_write(r, n, 0, &fresh);
+    struct mat *in = n->in[0];
+    bool fresh = in->needs && !in->g;
+    float *dx = !in->needs ? NULL : fresh ? n->out[0]->g : in->g;
     struct arena_mark mark = arena_mark(&r->arena);
-    struct mat x = {.v = n->in[0]->v, .rows = n->in[0]->rows, .cols = n->in[0]->cols, .needs = n->in[0]->needs};
+    struct mat x = {.v = in->v, .rows = in->rows, .cols = in->cols, .needs = in->needs};
     struct node *tape = r->tape;
+    size_t count = x.rows * x.cols;
     r->tape = NULL;
     struct mat *y = n->args.layer.block(r, n->args.layer.model, n->args.layer.layer, &x);
     if (y && !r->failed) {
         y->g = n->out[0]->g;
         tape_backward(r, r->tape);
     }
-    size_t count = x.rows * x.cols;
-    if (dx && fresh && x.g)
+    if (fresh && x.g && x.g != dx)
         memcpy(dx, x.g, count * sizeof *dx);
-    else if (dx && fresh)
+    else if (fresh && !x.g)
         memset(dx, 0, count * sizeof *dx);
-    else if (dx && x.g)
+    else if (dx && !fresh && x.g)
         r->k->add(dx, dx, x.g, count);
+    in->g = dx;
     r->tape = tape;
     arena_reset(&r->arena, mark);
 }
