@@ -108,6 +108,8 @@ enum sooth_search_mode { SOOTH_SEARCH_HYBRID, SOOTH_SEARCH_VECTOR, SOOTH_SEARCH_
 /* The mode of a name ("hybrid", "vector", ...); false when there is none. A listing: row i, false past the end. */
 bool sooth_search_mode_parse(const char *name, enum sooth_search_mode *out);
 bool sooth_search_mode_at(size_t i, const char **name, const char **about);
+/* EVIDENCE: similarity and share of words covered, reranked. RRF: by ranks alone. RELATIVE: by scores stretched to 0..1. */
+enum sooth_fusion { SOOTH_FUSE_EVIDENCE, SOOTH_FUSE_RRF, SOOTH_FUSE_RELATIVE };
 struct sooth_search_options {
     enum sooth_search_mode mode;
     size_t k;               /* how many to return; 0 = 10 */
@@ -117,6 +119,8 @@ struct sooth_search_options {
     const char *filter;     /* "tag=v and page<10"; NULL = none */
     bool explain;
     bool adaptive;          /* k is chosen by where the evidence falls (hybrid, vector, text): hits.reason says why */
+    enum sooth_fusion fusion; /* hybrid: what orders the candidates; default evidence */
+    double diversity;       /* hybrid: 0 = none; towards 1 passages unlike those above them come first (MMR over twenty) */
     const char *rewrite;    /* hybrid: a name of sooth_rewrite_at, "none" or NULL: what else is searched beside the question */
     struct sooth_session *session; /* a model that writes what `rewrite` derives; NULL: rules do */
 };

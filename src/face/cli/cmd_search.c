@@ -8,7 +8,8 @@ extern const struct verb_row verb_search;
 struct search_args {
     struct common_args common;
     struct kb_args kb;
-    const char *mode, *filter, *rewrite, *k;
+    const char *mode, *filter, *rewrite, *k, *fusion;
+    double diversity;
     double min_score;
     bool explain, no_rerank, snippets;
 };
@@ -20,6 +21,8 @@ static const struct option_row search_options[] = {
     OPT_TEXT(search_args, filter, "filter", 0, "EXPR", "only passages that match, such as \"year=2024 and page<10\""),
     OPT_REAL(search_args, min_score, "min-score", 0, "X", "leave out passages below this similarity", -1e9, 1e9),
     OPT_TEXT(search_args, rewrite, "rewrite", 0, "none|hyde|query2doc|multi|sub|stepback|rm3", "search for more than the question (default none)"),
+    OPT_TEXT(search_args, fusion, "fusion", 0, "evidence|rrf|relative", "what orders the candidates of the hybrid mode (default evidence)"),
+    OPT_REAL(search_args, diversity, "diversity", 0, "X", "towards 1, passages unlike those above them come first (hybrid mode)", 0, 1),
     OPT_FLAG(search_args, no_rerank, "no-rerank", 0, "skip the late-interaction reranking of the hybrid mode"),
     OPT_FLAG(search_args, snippets, "snippets", 0, "show only the part that matches, its words marked"),
     OPT_FLAG(search_args, explain, "explain", 0, "show each stage's score and rank"),
@@ -161,6 +164,11 @@ static int search_run(void *p)
         sooth_search_mode_parse(a->mode, &options.mode);
     options.adaptive = a->k && strcmp(a->k, "auto") == 0;
     options.rewrite = a->rewrite;
+    options.diversity = a->diversity;
+    if (a->fusion)
+        options.fusion = strcmp(a->fusion, "rrf") == 0 ? SOOTH_FUSE_RRF
+                         : strcmp(a->fusion, "relative") == 0 ? SOOTH_FUSE_RELATIVE
+                                                              : SOOTH_FUSE_EVIDENCE;
     options.filter = a->filter;
     options.explain = a->explain;
     options.rerank = !a->no_rerank;

@@ -244,6 +244,9 @@ enum sooth_status text_postings(struct store *s, const struct snapshot *v, uint6
  * best first. */
 void best_offer(struct scored *heap, size_t *n, size_t k, struct scored item);
 void best_sort(struct scored *heap, size_t n);
+/* Cosines between the stored vectors of slots: out [n, n]; 0 where one is missing. */
+enum sooth_status vector_pairs(struct store *s, const struct snapshot *v, const uint32_t *slots, size_t n,
+                               double *out, struct sooth_error *err);
 /* The ways to find near vectors, for listings; NULL past the last. */
 const char *vector_index_at(size_t i, const char **about);
 /* The best k of the slots whose allow byte is set (NULL = all), best first, ties by slot. Scores

@@ -274,3 +274,20 @@ enum sooth_status vector_search(struct store *s, const struct snapshot *v, enum 
     mem_free(scores);
     return status;
 }
+
+enum sooth_status vector_pairs(struct store *s, const struct snapshot *v, const uint32_t *slots, size_t n,
+                               double *out, struct sooth_error *err)
+{
+    float *full = mem_calloc(n * v->dim + 1, sizeof *full);
+    enum sooth_status status = full ? SOOTH_OK : err_nomem(err);
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
+        bool found;
+        status = half_read(s, v->chunk[slots[i]], v->dim, full + i * v->dim, &found, err);
+    }
+    for (size_t i = 0; i < n && status == SOOTH_OK; i++)
+        for (size_t j = 0; j < n; j++)
+            out[i * n + j] =
+                metric_similarity(METRIC_COSINE, full + i * v->dim, full + j * v->dim, v->dim);
+    mem_free(full);
+    return status;
+}

@@ -133,8 +133,9 @@ static enum sooth_status measure(struct search *s, size_t from)
     for (size_t i = 0; i < n && status == SOOTH_OK; i++) {
         struct candidate *c = &list[i];
         c->vector = plain[i];
-        c->order =
-            (isnan(aligned[i]) ? 0 : aligned[i]) + TEXT_WEIGHT * (isnan(c->text) ? 0 : c->text);
+        if (s->o->fusion == SOOTH_FUSE_EVIDENCE)
+            c->order =
+                (isnan(aligned[i]) ? 0 : aligned[i]) + TEXT_WEIGHT * (isnan(c->text) ? 0 : c->text);
     }
     mem_free(slots);
     mem_free(plain);
@@ -175,7 +176,9 @@ static enum sooth_status gather(struct search *s)
     if (status == SOOTH_OK)
         status = run_lists(s, by_vector, &n_vector, by_text, &n_text);
     if (status == SOOTH_OK) {
-        s->n = fuse_rrf(by_vector, n_vector, 1, by_text, n_text, 1, fused);
+        s->n = s->o->fusion == SOOTH_FUSE_RELATIVE
+                   ? fuse_relative(by_vector, n_vector, 1, by_text, n_text, 1, fused)
+                   : fuse_rrf(by_vector, n_vector, 1, by_text, n_text, 1, fused);
         status = fill_list(s, by_vector, by_text, fused);
     }
     mem_free(by_vector);
@@ -616,13 +619,38 @@ static enum sooth_status gather_graph(struct search *s)
     return status;
 }
 
+/* The first twenty so that each is unlike those above it (MMR, fuse.c). */
+static enum sooth_status diversify(struct search *s)
+{
+    size_t n = s->n < CHOOSE_MAX ? s->n : CHOOSE_MAX, order[CHOOSE_MAX];
+    uint32_t slots[CHOOSE_MAX] = {0};
+    double relevance[CHOOSE_MAX], similarity[CHOOSE_MAX * CHOOSE_MAX];
+    struct candidate old[CHOOSE_MAX];
+    double most = n ? fabs(s->list[0].order) : 0;
+    for (size_t i = 0; i < n; i++) {
+        old[i] = s->list[i];
+        slots[i] = s->list[i].slot;
+        relevance[i] = most > 0 ? s->list[i].order / most : 0;
+    }
+    enum sooth_status status = vector_pairs(s->kb->store, s->v, slots, n, similarity, s->err);
+    if (status != SOOTH_OK || n == 0)
+        return status;
+    fuse_mmr(relevance, similarity, n, 1 - s->o->diversity, n, order);
+    for (size_t i = 0; i < n; i++)
+        s->list[i] = old[order[i]];
+    return SOOTH_OK;
+}
+
 static enum sooth_status run_ranked(struct search *s, struct sooth_hits *out)
 {
     enum sooth_status status = gather(s);
     if (status == SOOTH_OK && s->rewrite)
         status = rewrite_search(s);
-    if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID && s->o->rerank)
+    if (status == SOOTH_OK && s->o->mode == SOOTH_SEARCH_HYBRID && s->o->rerank &&
+        s->o->fusion == SOOTH_FUSE_EVIDENCE)
         status = rerank(s);
+    if (status == SOOTH_OK && s->o->diversity > 0 && s->o->mode == SOOTH_SEARCH_HYBRID)
+        status = diversify(s);
     if (status == SOOTH_OK && s->o->adaptive && s->n > 0)
         status = choose_k(s, out);
     return status == SOOTH_OK ? make_hits(s, out) : status;
@@ -696,6 +724,11 @@ static enum sooth_status options_check(struct search *s)
 {
     if ((size_t)s->o->mode >= sizeof modes / sizeof *modes)
         return err_set(s->err, SOOTH_ERR_ARG, "there is no search mode %d", (int)s->o->mode);
+    if ((unsigned)s->o->fusion > SOOTH_FUSE_RELATIVE || !(s->o->diversity >= 0 && s->o->diversity <= 1))
+        return err_set(s->err, SOOTH_ERR_ARG, "there is no such fusion, or diversity is not between 0 and 1");
+    if ((s->o->fusion || s->o->diversity > 0) && s->o->mode != SOOTH_SEARCH_HYBRID)
+        return err_set(s->err, SOOTH_ERR_ARG, "fusion and diversity belong to the hybrid mode, not to '%s'",
+                       modes[s->o->mode].name);
     if (!s->o->rewrite || strcmp(s->o->rewrite, "none") == 0)
         return SOOTH_OK;
     s->rewrite = rewrite_find(s->o->rewrite);

@@ -102,6 +102,9 @@ struct fused {
  * returns the count. out: [n_a + n_b]. */
 size_t fuse_rrf(const struct scored *a, size_t n_a, double weight_a, const struct scored *b,
                 size_t n_b, double weight_b, struct fused *out);
+/* The same by scores stretched to 0..1 in each list. */
+size_t fuse_relative(const struct scored *a, size_t n_a, double weight_a, const struct scored *b,
+                     size_t n_b, double weight_b, struct fused *out);
 /* Maximal marginal relevance: picks k of n by lambda * relevance[i] - (1 - lambda) * max
  * similarity[i * n + j] to those picked; order [k]. */
 void fuse_mmr(const double *relevance, const double *similarity, size_t n, double lambda, size_t k,

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -509,6 +510,11 @@ static void rrf_and_mmr_goldens(void **state)
     assert_int_equal(fuse_rrf(a, 0, 1, b, 0, 1, out), 0);
     const double relevance[] = {.9, .85, .6}, similarity[] = {1, .95, .1, .95, 1, .1, .1, .1, 1};
     size_t order[3];
+    const struct scored x[] = {{7, 10}, {8, 6}, {9, 2}}, y[] = {{9, 0.9}, {7, 0.4}};
+    assert_int_equal(fuse_relative(x, 3, 1, y, 2, 1, out), 3); /* 7: 1 + 0, 9: 0 + 1, 8: 0.5 */
+    assert_true(out[0].slot == 7 && out[1].slot == 9 && out[2].slot == 8);
+    assert_true(fabs(out[0].score - 1) < 1e-12 && fabs(out[2].score - 0.5) < 1e-12);
+    assert_true(out[1].rank[0] == 3 && out[1].rank[1] == 1);
     fuse_mmr(relevance, similarity, 3, 0.5, 3, order);
     assert_int_equal(order[0], 0);
     assert_int_equal(order[1], 2);

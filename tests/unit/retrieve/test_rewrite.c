@@ -197,6 +197,37 @@ static void adaptive_k_says_why(void **state)
     sooth_kb_close(kb);
 }
 
+/* Twelve minutes are alike: with diversity another document comes second. */
+static void diversity_brings_what_is_unlike(void **state)
+{
+    struct sooth_kb *kb = filled();
+    struct sooth_search_options o;
+    struct sooth_hits h;
+    sooth_search_options_init(&o);
+    o.rerank = o.windows = false;
+    o.k = 3;
+    static const char question[] = "minutes of the meeting: coffee, weather, the door and the pump";
+    for (int diverse = 0; diverse < 2; diverse++) {
+        o.diversity = diverse * 0.7;
+        assert_int_equal(sooth_search(kb, question, &o, &h, NULL), SOOTH_OK);
+        size_t minutes = 0;
+        for (size_t i = 0; i < h.count; i++)
+            minutes += h.items[i].doc[0] == 'x';
+        assert_true(diverse ? minutes < 3 : minutes == 3);
+        sooth_hits_release(&h);
+    }
+    o.diversity = 0;
+    for (int f = SOOTH_FUSE_EVIDENCE; f <= SOOTH_FUSE_RELATIVE; f++) {
+        o.fusion = (enum sooth_fusion)f;
+        assert_int_equal(sooth_search(kb, "litres of the AX-200 pump", &o, &h, NULL), SOOTH_OK);
+        assert_string_equal(h.items[0].doc, "pump.txt");
+        sooth_hits_release(&h);
+    }
+    o.mode = SOOTH_SEARCH_TEXT;
+    assert_int_equal(sooth_search(kb, "a", &o, &h, NULL), SOOTH_ERR_ARG);
+    sooth_kb_close(kb);
+}
+
 static void failing_memory_is_a_status(void **state)
 {
     struct sooth_kb *kb = filled();
@@ -222,7 +253,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(no_rewriting_loses_the_answer), T(sub_asks_for_each), cmocka_unit_test(words_that_only_ask_go),
-        T(feedback_uses_what_was_found), T(unknown_or_misplaced_is_refused), T(adaptive_k_says_why),
+        T(feedback_uses_what_was_found), T(unknown_or_misplaced_is_refused), T(adaptive_k_says_why), T(diversity_brings_what_is_unlike),
         T(failing_memory_is_a_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
