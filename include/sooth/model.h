@@ -284,6 +284,20 @@ void sooth_token_vectors_release(struct sooth_token_vectors *v);
 enum sooth_status sooth_rerank(struct sooth_model *model, const char *query, size_t query_len, const char *const *passages,
                                const size_t *lens, size_t n, float *scores, struct sooth_error *err);
 
+/* A reader points at the words of a passage that answer a question, in whichever language either is: an encoder with a small trained
+ * part of its own, in a file that fits that encoder only. The encoder must outlive it. *out is NULL on failure. */
+struct sooth_reader;
+enum sooth_status sooth_reader_open(struct sooth_model *encoder, const char *path, struct sooth_reader **out, struct sooth_error *err);
+void sooth_reader_close(struct sooth_reader *reader); /* NULL is fine */
+struct sooth_reading {
+    size_t start, end; /* bytes of the passage; start == end when it has no words */
+    float span;        /* log-odds of these words against there being no answer */
+    float present;     /* log-odds that the passage answers at all, judged as a whole */
+};
+/* out: [n]. lens may be NULL. The end of a passage beyond the encoder's length is not read. */
+enum sooth_status sooth_read(const struct sooth_reader *reader, const char *question, size_t question_len, const char *const *passages,
+                             const size_t *lens, size_t n, struct sooth_reading *out, struct sooth_error *err);
+
 /* Texts a, or pairs a, b (b not NULL); lengths may be NULL for NUL-terminated texts. */
 struct sooth_pairs {
     const char *const *a;
