@@ -193,6 +193,7 @@ struct sooth_ask_options {
     bool verify;                   /* default true */
     const char *rewrite;           /* "auto" (also NULL): follow-ups are made standalone; "none": asked as they stand */
     const char *filter;
+    bool no_reader;                /* do without the reader that lies beside the embedder */
     const struct sooth_message *history; /* earlier turns, oldest first */
     size_t n_history;
     struct sooth_sampling sampling;

@@ -52,6 +52,7 @@ struct unit {             /* a sentence, list item or table row of a passage */
     double cover;         /* share of the question's weight in it, 0..1 */
     double near;          /* the same with its neighbours, headings and title */
     double dense;         /* similarity of meaning; NAN when there is no embedder */
+    double read;          /* probability that the answer's words stand here, by the reader; NAN when there is none */
     double kind;          /* want_met */
     double fresh;         /* share of its content that the question does not hold */
     double favour, score;
@@ -64,12 +65,20 @@ struct evidence {
     double passage;       /* best single passage's share of it */
     double relation;      /* best sentence's share, with its surroundings, of what is not a name: what is asked, not about what */
     double names;         /* share of the question's Latin names and codes in the best sentence's passage; 1 when it has none */
+    double read;          /* best of the sentences'; NAN when there is no reader */
     bool cross;           /* the best sentence is in another language than the question */
 };
-/* Similarity of the question with each of n texts. May be NULL: words alone then decide. */
-typedef enum sooth_status evidence_dense_fn(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n,
-                                            float *out, struct sooth_error *err);
-enum sooth_status evidence_find(const struct question *q, const struct sooth_hits *hits, size_t n_hits, evidence_dense_fn *dense, void *user,
+/* What can be asked of models; either may be NULL. Without both, words alone decide. */
+struct evidence_senses {
+    /* Similarity of the question with each of n texts. */
+    enum sooth_status (*dense)(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n, float *out,
+                               struct sooth_error *err);
+    /* Where in each of n texts the answer stands. */
+    enum sooth_status (*read)(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n,
+                              struct sooth_reading *out, struct sooth_error *err);
+    void *user;
+};
+enum sooth_status evidence_find(const struct question *q, const struct sooth_hits *hits, size_t n_hits, const struct evidence_senses *senses,
                                 struct evidence *out, struct sooth_error *err);
 void evidence_release(struct evidence *e);
 

@@ -24,6 +24,7 @@ struct asking {
     struct sooth_kb *kb;
     struct sooth_session *session;
     const struct sooth_ask_options *o;
+    const struct sooth_reader *reader; /* NULL: none beside the embedder, or not wanted */
     struct question q;
     struct evidence e;
     size_t use;              /* passages worth reading */
@@ -82,6 +83,22 @@ static enum sooth_status dense(void *user, const char *question, const char *con
     mem_free(v);
     mem_free(scripts);
     return st;
+}
+
+static enum sooth_status read_texts(void *user, const char *question, const char *const *texts, const size_t *lens, size_t n,
+                                    struct sooth_reading *out, struct sooth_error *err)
+{
+    const struct asking *k = user;
+    return sooth_read(k->reader, question, strlen(question), texts, lens, n, out, err);
+}
+
+static enum sooth_status find_evidence(struct asking *k)
+{
+    const struct sooth_reader *reader;
+    enum sooth_status st = kb_reader(k->kb, &reader, k->err);
+    k->reader = k->o->no_reader ? NULL : reader;
+    const struct evidence_senses senses = { .dense = dense, .read = k->reader ? read_texts : NULL, .user = k };
+    return st ? st : evidence_find(&k->q, &k->out->retrieved, k->use, &senses, &k->e, k->err);
 }
 
 /* --- quoted ---------------------------------------------------------------------------------------------------- */
@@ -333,7 +350,7 @@ static enum sooth_status answer_question(struct asking *k)
     if (k->o->k)
         k->use = k->out->retrieved.count < k->o->k ? k->out->retrieved.count : k->o->k;
     log_write(LOG_INFO, "%s", why);
-    st = evidence_find(&k->q, &k->out->retrieved, k->use, dense, k, &k->e, k->err);
+    st = find_evidence(k);
     k->out->retrieve_seconds = clock_seconds() - t0;
     if (st)
         return st;

@@ -1,11 +1,11 @@
 /* evidence.c: the sentences of the passages, scored against the question.
  *
- *   score = MEANING * d + WORDS * (0.6 cover + 0.4 near) + KIND * kind + RANK / rank - penalties
+ *   score = MEANING * d + WORDS * (0.6 cover + 0.4 near) + KIND * kind + RANK / rank + READ * r - penalties
  *
  * cover is the share of the question's weight (idf over the sentences at hand, more for names, codes, numbers) that
  * the sentence holds; near also counts its neighbours, heading path and title, for answers often stand in the next
  * sentence; d is the similarity of meaning stretched to 0..1 over the sentences at hand, since cosines of one embedder
- * live in a narrow band. A sentence in another language than the question's is
+ * live in a narrow band; r is the reader's probability that the answer's words stand in the sentence. A sentence in another language than the question's is
  * scored by meaning mostly, since its words cannot match. Headings, questions
  * and sentences that only repeat the question are penalised: they do not answer.
  *
@@ -27,6 +27,10 @@
 #define KIND 0.14
 #define KIND_HARD 0.24
 #define RANK 0.10
+#define READ 0.60
+#define READ_BIAS 0.0
+#define READ_SPAN 0.25
+#define READ_PRESENT 0.5
 #define MAX_TERMS 128
 #define CROSS_KNOWN 0.5   /* of the question's weight known in its own language, under which the other gets more places */
 #define CROSS_BEHIND 0.15
@@ -61,7 +65,7 @@ static enum sooth_status cut(struct finder *f, struct sooth_error *err)
         buf_release(&around);
         size_t at = 0, len = strlen(hit->text);
         for (struct sentence s; !failed && f->units.count < UNITS_MAX && sentence_next(hit->text, len, &at, &s);) {
-            struct unit u = { .hit = h, .start = s.start, .end = s.end, .dense = NAN };
+            struct unit u = { .hit = h, .start = s.start, .end = s.end, .dense = NAN, .read = NAN };
             lex_text(hit->text + s.start, s.end - s.start, &u.lexed);
             failed = u.lexed.failed;
             u.han = text_is_han(hit->text + s.start, s.end - s.start);
@@ -203,7 +207,7 @@ static int by_rough(const void *a, const void *b)
     return x != y ? (x > y ? -1 : 1) : (*(const struct unit *const *)a > *(const struct unit *const *)b) - (*(const struct unit *const *)a < *(const struct unit *const *)b);
 }
 
-static enum sooth_status measure(struct finder *f, double known, evidence_dense_fn *dense, void *user, struct sooth_error *err)
+static enum sooth_status measure(struct finder *f, double known, const struct evidence_senses *senses, struct sooth_error *err)
 {
     struct unit **order = mem_array(f->units.count + 1, sizeof *order);
     const char *texts[EMBEDDED];
@@ -228,13 +232,57 @@ static enum sooth_status measure(struct finder *f, double known, evidence_dense_
         texts[i] = buf_str(&joined[i]);
         lens[i] = joined[i].len;
     }
-    enum sooth_status st = n ? dense(user, f->q->text, texts, lens, n, scores, err) : SOOTH_OK;
+    enum sooth_status st = n ? senses->dense(senses->user, f->q->text, texts, lens, n, scores, err) : SOOTH_OK;
     for (size_t i = 0; i < n; i++) {
         if (!st)
             order[i]->dense = scores[i];
         buf_release(&joined[i]);
     }
     mem_free(order);
+    return st;
+}
+
+/* Both judgements of the reader in one probability (read.c); the scale is that of held-out questions. */
+static double read_probability(const struct sooth_reading *r)
+{
+    return r->end > r->start ? 1 / (1 + exp(-(READ_BIAS + READ_SPAN * r->span + READ_PRESENT * r->present))) : 0;
+}
+
+/* The reader looks at whole passages; the sentence that holds most of the words it points at gets what it says. */
+static enum sooth_status read_passages(struct finder *f, const struct evidence_senses *senses, struct evidence *out, struct sooth_error *err)
+{
+    const char **texts = mem_array(f->n_hits + 1, sizeof *texts);
+    size_t *lens = mem_array(f->n_hits + 1, sizeof *lens);
+    struct sooth_reading *readings = mem_calloc(f->n_hits + 1, sizeof *readings);
+    enum sooth_status st = texts && lens && readings ? SOOTH_OK : err_nomem(err);
+    for (size_t h = 0; h < f->n_hits && !st; h++) {
+        texts[h] = f->hits->items[h].text;
+        lens[h] = strlen(texts[h]);
+    }
+    if (!st)
+        st = senses->read(senses->user, f->q->text, texts, lens, f->n_hits, readings, err);
+    out->read = 0;
+    for (size_t i = 0; i < f->units.count && !st; i++)
+        f->units.items[i].read = 0;
+    for (size_t h = 0; h < f->n_hits && !st; h++) {
+        const struct sooth_reading *r = &readings[h];
+        struct unit *best = NULL;
+        size_t most = 0;
+        for (size_t i = 0; i < f->units.count; i++) {
+            struct unit *u = &f->units.items[i];
+            size_t from = u->start > r->start ? u->start : r->start, to = u->end < r->end ? u->end : r->end;
+            if (u->hit == h && to > from && to - from > most) {
+                most = to - from;
+                best = u;
+            }
+        }
+        if (best)
+            best->read = read_probability(r);
+        out->read = fmax(out->read, best ? best->read : 0);
+    }
+    mem_free(texts);
+    mem_free(lens);
+    mem_free(readings);
     return st;
 }
 
@@ -258,6 +306,8 @@ static void score(struct finder *f)
         const char *text = f->hits->items[u->hit].text;
         bool hard = f->q->want == WANT_NUMBER || f->q->want == WANT_DATE; /* there is one or there is none */
         u->score = meaning * d + w * words + (hard ? KIND_HARD : KIND) * u->kind + RANK / (1.0 + (double)u->hit);
+        if (!isnan(u->read))
+            u->score += READ * u->read;
         if (u->heading)
             u->score -= 0.15;
         if (text[u->end - 1] == '?' || (u->end - u->start >= 3 && !memcmp(text + u->end - 3, "？", 3)))
@@ -296,10 +346,10 @@ static int by_score(const void *a, const void *b)
     return x->hit != y->hit ? (x->hit < y->hit ? -1 : 1) : (x->start > y->start) - (x->start < y->start);
 }
 
-enum sooth_status evidence_find(const struct question *q, const struct sooth_hits *hits, size_t n_hits, evidence_dense_fn *dense, void *user,
+enum sooth_status evidence_find(const struct question *q, const struct sooth_hits *hits, size_t n_hits, const struct evidence_senses *senses,
                                 struct evidence *out, struct sooth_error *err)
 {
-    *out = (struct evidence){ 0 };
+    *out = (struct evidence){ .read = NAN };
     struct finder f = { .q = q, .hits = hits, .n_hits = n_hits < hits->count ? n_hits : hits->count };
     f.contexts = mem_calloc(f.n_hits + 1, sizeof *f.contexts);
     enum sooth_status st = f.contexts ? cut(&f, err) : err_nomem(err);
@@ -307,14 +357,16 @@ enum sooth_status evidence_find(const struct question *q, const struct sooth_hit
         st = weigh(&f, err);
     if (!st) {
         cover(&f, out);
-        if (dense)
-            st = measure(&f, out->known, dense, user, err);
+        if (senses && senses->dense)
+            st = measure(&f, out->known, senses, err);
+        if (!st && senses && senses->read)
+            st = read_passages(&f, senses, out, err);
     }
     if (!st) {
         score(&f);
         if (f.units.count)
             qsort(f.units.items, f.units.count, sizeof *f.units.items, by_score);
-        out->cross = dense && f.units.count && f.units.items[0].han != q->han;
+        out->cross = senses && senses->dense && f.units.count && f.units.items[0].han != q->han;
         out->names = f.units.count ? names_share(q, &hits->items[f.units.items[0].hit]) : 0;
     }
     for (size_t i = 0; i < f.n_hits && f.contexts; i++)

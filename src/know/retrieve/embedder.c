@@ -12,6 +12,7 @@
 #include <string.h>
 #include "core/base/alloc.h"
 #include "core/base/error.h"
+#include "core/base/fsio.h"
 #include "core/base/utf8.h"
 #include "core/base/unicode.h"
 #include "know/index/index.h"
@@ -252,6 +253,28 @@ enum sooth_status embedder_open(const char *name, unsigned threads, struct embed
     }
     *out = e;
     return SOOTH_OK;
+}
+
+enum sooth_status embedder_reader(const struct embedder *e, struct sooth_reader **out, struct sooth_error *err)
+{
+    *out = NULL;
+    const struct sooth_model_info *info = e->model ? sooth_model_info(e->model) : NULL;
+    if (!info || info->kind != SOOTH_MODEL_ENCODER)
+        return SOOTH_OK;
+    const char *path = info->path;
+    size_t len = strlen(path);
+    while (len && path[len - 1] == '/')
+        len--;
+    if (len > 5 && memcmp(path + len - 5, ".gguf", 5) == 0)
+        len -= 5;
+    struct buf name = BUF_INIT;
+    buf_add(&name, path, len);
+    buf_puts(&name, "-reader.gguf");
+    enum sooth_status status = name.failed ? err_nomem(err) : SOOTH_OK;
+    if (status == SOOTH_OK && file_exists(buf_str(&name)))
+        status = sooth_reader_open(e->model, buf_str(&name), out, err);
+    buf_release(&name);
+    return status;
 }
 
 void embedder_close(struct embedder *e)

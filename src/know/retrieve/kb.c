@@ -127,6 +127,7 @@ void sooth_kb_close(struct sooth_kb *kb)
 {
     if (!kb)
         return;
+    sooth_reader_close(kb->reader);
     embedder_close(kb->embedder);
     store_close(kb->store);
     mem_free(kb->wanted);
@@ -174,6 +175,20 @@ enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out,
     }
     *out = e;
     return SOOTH_OK;
+}
+
+enum sooth_status kb_reader(struct sooth_kb *kb, const struct sooth_reader **out, struct sooth_error *err)
+{
+    const struct embedder *e;
+    *out = NULL;
+    enum sooth_status status = kb_embedder(kb, &e, err);
+    if (status == SOOTH_OK && !kb->reader_sought) {
+        status = embedder_reader(e, &kb->reader, err);
+        kb->reader_sought = status == SOOTH_OK;
+    }
+    if (status == SOOTH_OK)
+        *out = kb->reader;
+    return status;
 }
 
 enum sooth_status kb_embedder_write(struct sooth_kb *kb, const struct embedder *e, bool replace,

@@ -9,6 +9,8 @@
 struct sooth_kb {
     struct store *store;
     struct embedder *embedder; /* NULL until needed */
+    struct sooth_reader *reader; /* beside the embedder; NULL until asked for, or when there is none */
+    bool reader_sought;
     char *wanted;              /* the embedder asked for, or NULL */
     enum metric metric;
     bool metric_asked;

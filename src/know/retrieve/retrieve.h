@@ -36,6 +36,9 @@ struct embedder {
 enum sooth_status embedder_open(const char *name, unsigned threads, struct embedder **out,
                                 struct sooth_error *err);
 void embedder_close(struct embedder *e);
+/* The reader that lies beside an embedder: "e5-reader.gguf" beside "e5.gguf". *out is NULL where there is none; one that does not fit
+ * is an error. The caller closes it before the embedder. */
+enum sooth_status embedder_reader(const struct embedder *e, struct sooth_reader **out, struct sooth_error *err);
 /* Where ordinary questions lie: the mean vector of twenty in each script. centres: [SCRIPTS, dim].
  */
 enum sooth_status embedder_centres(const struct embedder *e, float *centres,
@@ -115,6 +118,7 @@ void fuse_mmr(const double *relevance, const double *similarity, size_t n, doubl
 
 struct store *kb_store(struct sooth_kb *kb);
 /* Loads the embedder on first use and checks that it is the store's. */
+enum sooth_status kb_reader(struct sooth_kb *kb, const struct sooth_reader **out, struct sooth_error *err); /* *out may be NULL */
 enum sooth_status kb_embedder(struct sooth_kb *kb, const struct embedder **out,
                               struct sooth_error *err);
 /* The page (0 = none) and printed label (caller frees; NULL = none) of a byte of the document of a

@@ -231,7 +231,7 @@ static size_t quotes_for(const char *question, const char *const *texts, size_t 
     for (size_t i = 0; i < n; i++)
         items[i] = (struct sooth_hit){ .rank = i + 1, .doc = doc, .title = none, .heading = none, .text = (char *)texts[i], .end = strlen(texts[i]) };
     assert_int_equal(question_read(question, &q, NULL), SOOTH_OK);
-    assert_int_equal(evidence_find(&q, &hits, n, NULL, NULL, &e, NULL), SOOTH_OK);
+    assert_int_equal(evidence_find(&q, &hits, n, NULL, &e, NULL), SOOTH_OK);
     size_t k = compose_quotes(&q, &e, &hits, quotes);
     for (size_t i = 0; i < k; i++) {
         assert_true(quotes[i].hit < n && quotes[i].start < quotes[i].end && quotes[i].end <= strlen(texts[quotes[i].hit]));
