@@ -1,6 +1,7 @@
 /* trainlog.c: train.jsonl. A line holds nothing that differs between two runs of the same seed (no times), so that two logs can be
  * compared byte for byte; times are in the TensorBoard events. */
 #include "learn/train/trainlog.h"
+#include "learn/train/reading.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -62,7 +63,9 @@ enum sooth_status trainlog_add(struct trainlog *log, const struct trainlog_line 
 {
     const struct { const char *key, *tag; double v; int digits; } reals[] = {
         {"epoch", NULL, l->epoch, 8}, {"loss", "train/loss", l->loss, 9}, {"grad_norm", "train/grad_norm", l->grad_norm, 9},
-        {"learning_rate", "train/learning_rate", l->rate, 9}, {"eval_loss", "eval/loss", l->eval_loss, 9}};
+        {"learning_rate", "train/learning_rate", l->rate, 9}, {"eval_loss", "eval/loss", l->eval_loss, 9},
+        {"exact", "eval/exact", l->reading ? l->reading->exact : NAN, 6}, {"f1", "eval/f1", l->reading ? l->reading->f1 : NAN, 6},
+        {"separation", "eval/separation", l->reading ? l->reading->separation : NAN, 6}};
     struct buf line = BUF_INIT;
     struct json_writer w;
     jsonw_init(&w, &line);

@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include "sooth/error.h"
 
+struct reading_score;
 struct trainlog_line {
     uint64_t step, tokens;
     double epoch, loss, grad_norm, rate, eval_loss; /* NAN: not measured, left out */
     bool skipped;
+    const struct reading_score *reading; /* of a reader; or NULL */
 };
 struct trainlog { int fd, events; };
 

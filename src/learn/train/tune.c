@@ -11,6 +11,7 @@
 #include "core/base/fsio.h"
 #include "core/base/hash.h"
 #include "learn/train/settings.h"
+#include "learn/train/reading.h"
 #include "learn/train/train.h"
 #include "model/infer/infer.h"
 #include "model/token/token.h"
@@ -242,7 +243,9 @@ static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, st
     if (status)
         return status;
     t->parts = infer_parts(t->model);
-    if (!t->parts.arch || !arch_info(t->parts.arch)->decoder)
+    if (t->parts.arch && !arch_info(t->parts.arch)->decoder)
+        return tune_reader(t->o, t->events, t->model, out, err);
+    if (!t->parts.arch)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "'%s' is not a local model that generates text", t->o->model);
     status = prepare(t, err);
     if (!status)

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/base/vec.h"
+#include "model/infer/reader.h"
 #include "sooth/model.h"
 
 struct arch_model;

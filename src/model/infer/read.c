@@ -222,6 +222,11 @@ enum sooth_status reader_rows_add(const struct sooth_reader *r, struct reader_ro
     return status;
 }
 
+struct rows reader_rows_of(const struct reader_rows *rows)
+{
+    return (struct rows){ .n = rows->token.count, .token = rows->token.items, .pos = rows->pos.items, .seq = rows->seq.items, .type = rows->type.items };
+}
+
 void reader_rows_clear(struct reader_rows *rows)
 {
     for (size_t i = 0; i < rows->pairs.count; i++)
@@ -273,7 +278,7 @@ static enum sooth_status read_pack(const struct sooth_reader *r, struct run *run
                                    struct sooth_error *err)
 {
     struct mat *span, *present;
-    struct rows in = { .n = rows->token.count, .token = rows->token.items, .pos = rows->pos.items, .seq = rows->seq.items, .type = rows->type.items };
+    struct rows in = reader_rows_of(rows);
     run_begin(run, &in);
     reader_forward(r, rows, run, &span, &present);
     enum sooth_status status = run_end(run, err);

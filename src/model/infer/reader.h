@@ -51,6 +51,7 @@ struct reader_rows {
 /* A passage that is too long loses its end. */
 enum sooth_status reader_rows_add(const struct sooth_reader *r, struct reader_rows *rows, const char *question, size_t question_len,
                                   const char *passage, size_t passage_len, struct sooth_error *err);
+struct rows reader_rows_of(const struct reader_rows *rows); /* borrowed */
 void reader_rows_clear(struct reader_rows *rows);
 void reader_rows_release(struct reader_rows *rows);
 
