@@ -2,7 +2,7 @@
  *
  *   the best sentence
  *   + the list behind it when it ends in a colon; the lines around it when it is a fragment or repeats the question
- *   + a second sentence when it is nearly as good, or when the question asks for two things
+ *   + a second sentence of the same page when it is nearly as good; from anywhere when the question asks for two things
  *
  * Spans of one passage that touch are one quotation. In reading order within a document, else best first. */
 #include <string.h>
@@ -134,8 +134,9 @@ size_t compose_quotes(const struct question *q, const struct evidence *e, const 
         const struct unit *u = &e->items[i];
         if (u->score < SECOND * best || covered(out, n, u) || same_text(hits, out, n, u) || (units && u->heading))
             continue;
-        if (units && !q->several && strcmp(hits->items[u->hit].doc, hits->items[e->items[0].hit].doc))
-            continue; /* a second document only where two things are asked */
+        const struct sooth_hit *first = &hits->items[e->items[0].hit], *this = &hits->items[u->hit];
+        if (units && !q->several && (strcmp(this->doc, first->doc) || this->page != first->page))
+            continue; /* a second document or page only where two things are asked */
         add(q, hits, u, out, &n);
         units++;
     }
