@@ -218,7 +218,7 @@ static enum sooth_status check_pieces(struct tokenizer *t, const struct token_so
 static const char *const end_pieces[] = {
     "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>",
     "<EOT>", "[EOT]", "<|end_of_text|>", "<end_of_utterance>", "<|END_OF_TURN_TOKEN|>",
-    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>"};
+    ("<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>")};
 static const char *const turn_pieces[] = {"<start_of_turn>", "<end_of_turn>", "<EOT>", "[EOT]", "[INST]", "[/INST]",
                                           "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CALLS]", "<end_of_utterance>"};
 
