@@ -110,10 +110,8 @@ static void recorded(const struct way *w)
     grads_free(g);
 }
 
-static void check(const struct family *f, const struct qtype *t)
+static void check_model(const struct family *f, const struct qtype *t, struct arch_model *m)
 {
-    struct tensor_file *file = model_file(f, t, NULL);
-    struct arch_model *m = arch_open_model(file, NULL);
     uint64_t before = base_hash(m);
     size_t plain_count, count;
     float *plain = adapt_run(m, NULL, ids, N, &plain_count);
@@ -144,6 +142,40 @@ static void check(const struct family *f, const struct qtype *t)
         }
     assert_true(base_hash(m) == before);
     mem_free(plain);
+}
+
+static void check(const struct family *f, const struct qtype *t)
+{
+    struct tensor_file *file = model_file(f, t, NULL);
+    struct arch_model *m = arch_open_model(file, NULL);
+    check_model(f, t, m);
+    arch_free(m);
+    tensor_file_close(file);
+}
+
+/* QLoRA's own format, which GGUF does not have: the products of a block become NF4 after loading. */
+static void every_way_agrees_over_nf4(void **state)
+{
+    const struct qtype *nf4 = qtype_by_name("nf4");
+    struct tensor_file *file = model_file(&families[0], qtype_by_name("f32"), NULL);
+    struct arch_options ao = {.no_pack = true};
+    struct arch_model *m = arch_open_model(file, &ao);
+    void **data = mem_calloc(arch_weights(m), sizeof *data);
+    for (size_t i = 0; i < arch_weights(m); i++) {
+        struct qmat *q = (struct qmat *)&arch_weight_at(m, i)->weight->q;
+        size_t bytes;
+        if (arch_weight_at(m, i)->vector || arch_weight_at(m, i)->layer < 0)
+            continue;
+        assert_true(qtype_bytes(nf4, q->rows, q->cols, &bytes));
+        assert_non_null(data[i] = mem_alloc(bytes));
+        nf4->quantize(q->data, data[i], q->rows * q->cols);
+        qmat_init(q, nf4, q->rows, q->cols, data[i]);
+        assert_int_equal(qmat_pack(q, NULL, QMAT_NATIVE, NULL), SOOTH_OK);
+    }
+    check_model(&families[0], nf4, m);
+    for (size_t i = 0; i < arch_weights(m); i++)
+        mem_free(data[i]);
+    mem_free(data);
     arch_free(m);
     tensor_file_close(file);
 }
@@ -151,7 +183,7 @@ static void check(const struct family *f, const struct qtype *t)
 static void every_way_agrees_for_every_format(void **state)
 {
     for (size_t k = 0; qtype_at(k); k++)
-        if (qtype_at(k)->id < QTYPE_NF4) /* not in GGUF */
+        if (qtype_at(k)->id < QTYPE_NF4) /* not in GGUF: below */
             check(&families[0], qtype_at(k));
 }
 
@@ -159,6 +191,34 @@ static void every_way_agrees_for_every_architecture(void **state)
 {
     for (size_t i = 1; i < sizeof families / sizeof *families; i++)
         check(&families[i], qtype_by_name("q4_k"));
+}
+
+/* m and c come from the same numbers of the format itself: at the start m / c is exactly 1, whatever the blocks are. */
+static void lesson_training_22_dora_starts_as_the_base_in_every_format(void **state)
+{
+    for (size_t k = 0; qtype_at(k); k++) {
+        if (qtype_at(k)->id >= QTYPE_NF4)
+            continue;
+        struct tensor_file *file = model_file(&families[0], qtype_at(k), NULL);
+        struct arch_model *m = arch_open_model(file, NULL);
+        struct adapt_options o = {.method = "dora", .rank = 2, .targets = "all-linear"};
+        struct adapt *a = adapt_open_new(m, &o);
+        size_t n;
+        float *plain = adapt_run(m, NULL, ids, N, &n), *worn = adapt_run(m, a, ids, N, &n);
+        double top = 0;
+        for (size_t i = 0; i < n; i++)
+            top = fmax(top, fabs((double)plain[i]));
+        if (!(furthest(plain, worn, n) <= 2e-6 * top))
+            fail_msg("%s: starts %g away", qtype_at(k)->name, furthest(plain, worn, n));
+        for (size_t i = 0; i < adapt_trained(a); i++)
+            if (strstr(adapt_weight(a, i)->name, ".dora_m"))
+                assert_int_equal(adapt_weight(a, i)->q.rows, 1);
+        mem_free(plain);
+        mem_free(worn);
+        adapt_free(a);
+        arch_free(m);
+        tensor_file_close(file);
+    }
 }
 
 static int open_path(void **state)
@@ -178,6 +238,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_agrees_for_every_format),
+        cmocka_unit_test(every_way_agrees_over_nf4),
+        cmocka_unit_test(lesson_training_22_dora_starts_as_the_base_in_every_format),
         cmocka_unit_test(every_way_agrees_for_every_architecture),
     };
     return cmocka_run_group_tests(tests, open_path, close_path);
