@@ -7,13 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
-#include "core/base/cpu.h"
 #include "core/base/pool.h"
 #include "core/base/rng.h"
 #include "core/kernel/kernel.h"
+#include "core/kernel/peak.h"
 #include "core/quant/quant.h"
 
 enum { LANES = 16 };
@@ -25,93 +24,15 @@ static bool wanted(const char *name) { return !only || strstr(name, only); }
 
 /* ---- peaks of one core ---- */
 
-#if defined(__x86_64__)
-/* Twelve independent chains, in assembler so that nothing but the instruction is timed; the best of many short runs:
- * other programs on the core only ever make it slower. */
-#define PEAK_LOOP(name, instruction, reg, ops) \
-    static double name(void) \
-    { \
-        double best = 0; \
-        for (int k = 0; k < 400; k++) { \
-            long n = 20000; \
-            const double t0 = clock_seconds(); \
-            __asm__ volatile("1:\n.irp r,0,1,2,3,4,5,6,7,8,9,10,11\n" instruction " %%" reg "\\r,%%" reg "\\r,%%" reg "\\r\n.endr\n" \
-                             "dec %0\njnz 1b\n" \
-                             : "+r"(n) \
-                             : \
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
-                               "xmm11", "cc"); \
-            const double rate = 12.0 * 20000 * ops / (clock_seconds() - t0); \
-            best = rate > best ? rate : best; \
-        } \
-        return best; \
-    }
-PEAK_LOOP(peak_f32, "vfmadd231ps", "zmm", 32)
-PEAK_LOOP(peak_f32_256, "vfmadd231ps", "ymm", 16)
-PEAK_LOOP(peak_i8, "vpdpbusd", "zmm", 128)
-PEAK_LOOP(peak_bf16, "vdpbf16ps", "zmm", 64)
-
-/* Four independent tile products; nothing is loaded. */
-static double peak_tiles(void)
-{
-    _Alignas(64) uint8_t config[64] = { [0] = 1 };
-    double best = 0;
-    for (int i = 0; i < 8; i++) {
-        config[16 + 2 * i] = 64;
-        config[48 + i] = 16;
-    }
-    for (int k = 0; k < 400; k++) {
-        long n = 2000;
-        const double t0 = clock_seconds();
-        __asm__ volatile("ldtilecfg %1\n1:\n"
-                         "tdpbf16ps %%tmm6,%%tmm4,%%tmm0\ntdpbf16ps %%tmm7,%%tmm4,%%tmm1\n"
-                         "tdpbf16ps %%tmm6,%%tmm5,%%tmm2\ntdpbf16ps %%tmm7,%%tmm5,%%tmm3\n"
-                         "dec %0\njnz 1b\ntilerelease\n"
-                         : "+r"(n)
-                         : "m"(config)
-                         : "cc");
-        const double rate = 4.0 * 2000 * 16384 / (clock_seconds() - t0);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-#endif
-
-struct stream { const float *p; float out[64]; size_t n; };
-static void stream_tile(void *ctx, size_t tile, unsigned worker)
-{
-    struct stream *s = ctx;
-    s->out[tile] = kernel_get()->sum(s->p + tile * s->n, s->n);
-}
-static double peak_read(struct pool *pool)
-{
-    enum { TILES = 64 };
-    const size_t bytes = (size_t)256 << 20;
-    float *p = mem_aligned((size_t)2 << 20, bytes);
-    struct stream s = { p, { 0 }, bytes / 4 / TILES };
-    madvise(p, bytes, MADV_HUGEPAGE);
-    memset(p, 1, bytes);
-    double best = 0;
-    for (int i = 0; i < 12; i++) {
-        const double t0 = clock_seconds();
-        pool_run(pool, TILES, stream_tile, &s);
-        const double rate = (double)bytes / (clock_seconds() - t0);
-        best = rate > best ? rate : best;
-    }
-    mem_free(p);
-    return best;
-}
-
 static double read_peak[2], f32_peak = 1, i8_peak = 1, bf16_peak = 1, tile_peak;
 static void peaks(void)
 {
-#if defined(__x86_64__)
-    const struct cpu *c = cpu_get();
-    f32_peak = c->level == CPU_AVX512 ? peak_f32() : c->level == CPU_AVX2 ? peak_f32_256() : 1;
-    i8_peak = c->vnni ? peak_i8() : 4 * f32_peak;
-    bf16_peak = c->level == CPU_AVX512 && c->bf16 ? peak_bf16() : f32_peak;
-    tile_peak = c->amx_bf16 ? peak_tiles() : 0;
-#endif
+    struct peaks p;
+    peaks_measure(&p);
+    f32_peak = p.f32 > 0 ? p.f32 : 1;
+    i8_peak = p.i8 > 0 ? p.i8 : 4 * f32_peak;
+    bf16_peak = p.bf16 > 0 ? p.bf16 : f32_peak;
+    tile_peak = p.tile;
     for (int t = 0; t < 2; t++)
         read_peak[t] = peak_read(pools[t]);
     printf("kernels %s; one core: f32 %.0f, bf16 %.0f, bf16 tiles %.0f GFLOP/s, int8 %.0f GOP/s; memory read %.1f / %.1f GB/s on 1 / 2 threads\n",

@@ -356,9 +356,31 @@ const char *sooth_list_tables(size_t i);
 
 /* --- measuring --------------------------------------------------------------------------------------------- */
 
-struct sooth_bench { double prompt_rate, generate_rate; size_t prompt_tokens, generated; double load_seconds; uint64_t peak_bytes; unsigned threads; };
+struct sooth_bench {
+    double prompt_rate, generate_rate; /* tokens a second */
+    size_t prompt_tokens, generated;
+    double load_seconds;               /* from the name to the loaded model */
+    double first_token_seconds;        /* and on to the first token of a prompt of 16 */
+    uint64_t peak_bytes;               /* most memory this process ever had */
+    unsigned threads;
+};
 /* Reads `prompt` random tokens, then generates `generate` tokens, `repeat` times; medians, tokens a second. */
 enum sooth_status sooth_bench_run(struct sooth_model *model, size_t prompt, size_t generate, unsigned repeat, struct sooth_bench *out, struct sooth_error *err);
+/* Several texts at once, each behind `prompt` tokens: generated tokens a second of all together, the median of `repeat` rounds. */
+enum sooth_status sooth_bench_streams(struct sooth_model *model, size_t streams, size_t prompt, size_t generate, unsigned repeat, double *rate,
+                                      struct sooth_error *err);
+
+/* Operations (a multiply-add is two) and bytes read a second on one core; 0: no such instruction. */
+struct sooth_peaks { double f32, i8, bf16, tile, read; };
+struct sooth_kernel_bench {
+    const char *format, *level;
+    bool same_bits;                             /* as plain C; else nothing below is measured */
+    double one_row_bytes, one_row_share;        /* packed weights read a second; of peaks.read */
+    double many_rows_ops, many_rows_share;      /* over 128 rows; of the peak of the format's arithmetic, 0: not known */
+};
+typedef void sooth_kernel_fn(void *user, const struct sooth_kernel_bench *row);
+/* Every number format on every level of kernel that this machine runs; *out is filled before the first row is told. */
+enum sooth_status sooth_bench_kernels(sooth_kernel_fn *fn, void *user, struct sooth_peaks *out, struct sooth_error *err);
 
 const char *sooth_version(void);
 

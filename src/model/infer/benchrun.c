@@ -11,9 +11,10 @@
 #include "core/base/rng.h"
 #include "core/tensor/tensor.h"
 #include "model/arch/arch.h"
+#include "model/infer/engine.h"
 #include "model/infer/handle.h"
 
-enum { BENCH_PIECE = 512, BENCH_REPEATS = 64 };
+enum { BENCH_PIECE = 512, BENCH_REPEATS = 64, BENCH_FIRST = 16, BENCH_STREAMS = 1024 };
 
 /* n rows from where slot 0 stands; only the last is wanted. */
 static enum sooth_status bench_forward(const struct sooth_model *m, struct run *run,
@@ -63,9 +64,11 @@ static enum sooth_status bench_repeat(const struct sooth_model *m, struct run *r
                                       size_t generate, unsigned repeat, struct sooth_bench *out,
                                       struct sooth_error *err)
 {
-    double p[BENCH_REPEATS] = {0}, g[BENCH_REPEATS] = {0}, warm;
-    enum sooth_status status = bench_time(
-        m, run, cache, ids, prompt + generate < 16 ? prompt + generate : 16, 8, &warm, err);
+    double p[BENCH_REPEATS] = {0}, g[BENCH_REPEATS] = {0}, first, warm;
+    enum sooth_status status = bench_time(m, run, cache, ids, BENCH_FIRST, BENCH_FIRST, &first, err); /* the model is cold */
+    out->first_token_seconds = m->load_seconds + first;
+    if (status == SOOTH_OK)
+        status = bench_time(m, run, cache, ids, BENCH_FIRST, 8, &warm, err);
     for (unsigned i = 0; status == SOOTH_OK && i < repeat; i++) {
         status = bench_time(m, run, cache, ids, prompt, BENCH_PIECE, &p[i], err);
         if (status == SOOTH_OK)
@@ -94,15 +97,15 @@ enum sooth_status sooth_bench_run(struct sooth_model *m, size_t prompt, size_t g
                        model_context_most(m), (int)BENCH_REPEATS);
     struct kv_cache *cache = NULL;
     struct run *run = NULL;
-    int32_t *ids = mem_array(n + 16, sizeof *ids);
-    enum sooth_status status = ids ? arch_cache_new(m->arch, 1, n + 16, m->cache_type, &cache, err)
+    int32_t *ids = mem_array(n + BENCH_FIRST, sizeof *ids);
+    enum sooth_status status = ids ? arch_cache_new(m->arch, 1, n + BENCH_FIRST, m->cache_type, &cache, err)
                                    : err_nomem(err);
     if (status == SOOTH_OK) {
         struct run_options options = {.pool = m->pool, .cache = cache};
         struct rng rng;
         run = run_new(&options);
         rng_seed(&rng, 1);
-        for (size_t i = 0; i < n + 16; i++)
+        for (size_t i = 0; i < n + BENCH_FIRST; i++)
             ids[i] = (int32_t)rng_below(&rng, m->info.vocab);
         status = run ? bench_repeat(m, run, cache, ids, prompt, generate, repeat, out, err)
                      : err_nomem(err);
@@ -115,5 +118,51 @@ enum sooth_status sooth_bench_run(struct sooth_model *m, size_t prompt, size_t g
     run_free(run);
     kv_cache_free(cache);
     mem_free(ids);
+    return status;
+}
+
+/* ---- many at once ---- */
+
+/* Seconds for `generate` tokens of each of e's streams, behind their prompts; random tokens, since the sampler is not measured. */
+static enum sooth_status streams_round(struct engine *e, size_t streams, size_t prompt, size_t generate, struct rng *rng, double *seconds,
+                                       struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_OK;
+    double start = 0;
+    for (size_t i = 0; i < streams; i++)
+        engine_keep(e, i, 0);
+    for (size_t step = 0; step <= generate && status == SOOTH_OK; step++) {
+        size_t rows = step ? 1 : prompt, from = step ? prompt + step - 1 : 0;
+        engine_clear(e);
+        for (size_t i = 0; i < streams * rows; i++)
+            if (!engine_row(e, i / rows, from + i % rows, (int32_t)rng_below(rng, e->vocab), i % rows + 1 == rows))
+                return err_nomem(err);
+        if (step == 1)
+            start = clock_seconds();
+        status = engine_run(e, err);
+    }
+    *seconds = clock_seconds() - start;
+    return status;
+}
+
+enum sooth_status sooth_bench_streams(struct sooth_model *m, size_t streams, size_t prompt, size_t generate, unsigned repeat, double *rate,
+                                      struct sooth_error *err)
+{
+    struct engine *e;
+    struct rng rng;
+    double seconds[BENCH_REPEATS];
+    repeat = repeat ? repeat : 1;
+    *rate = 0;
+    if (!streams || streams > BENCH_STREAMS || !prompt || !generate || prompt + generate > model_context_most(m) || repeat > BENCH_REPEATS)
+        return err_set(err, SOOTH_ERR_ARG, "bench takes 1 to %d streams of at most %zu tokens", (int)BENCH_STREAMS, model_context_most(m));
+    enum sooth_status status = engine_new(m, streams, prompt + generate, &e, err);
+    if (status != SOOTH_OK)
+        return status;
+    rng_seed(&rng, 1);
+    for (unsigned i = 0; i < repeat && status == SOOTH_OK; i++)
+        status = streams_round(e, streams, prompt, generate, &rng, &seconds[i], err);
+    if (status == SOOTH_OK)
+        *rate = (double)(streams * generate) / bench_median(seconds, repeat);
+    engine_free(e);
     return status;
 }
