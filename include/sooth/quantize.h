@@ -1,8 +1,7 @@
 /* sooth/quantize.h: make a model smaller, and say what it cost.
  *
- * The source is any model that sooth_convert reads; the result is one GGUF file (or, for "nf4", a Hugging Face directory
- * with bitsandbytes' tensors, when out ends in '/'). Every run reads the result back before it gets its name. A model that
- * generates text is compared with its source on a text: divergence and perplexity of the result.
+ * The source is any model that sooth_convert reads; the result is one GGUF file. Every run reads the result back before it
+ * gets its name. A model that generates text is compared with its source on a text: divergence and perplexity of the result.
  *
  * Ownership: everything in options is borrowed for the call. Thread use: any number of calls at once. */
 #ifndef SOOTH_QUANTIZE_H

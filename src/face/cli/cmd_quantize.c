@@ -16,7 +16,7 @@ struct quantize_args {
 static const struct option_row quantize_options[] = {
     OPT_TEXT(quantize_args, type, "type", 't', "TYPE", "a number format (q4_k), or a mixture of them (q4_k_m)"),
     OPT_TEXT(quantize_args, bytes, "bytes", 0, "N", "instead of a type: at most N bytes (K, M, G for powers of 1000), a format for each matrix by measuring"),
-    OPT_TEXT(quantize_args, method, "method", 0, "M", "how codes are chosen (default: nearest); see below"),
+    OPT_TEXT(quantize_args, method, "method", 0, "nearest", "how codes are chosen: each block on its own, by importance with a text"),
     OPT_TEXT(quantize_args, calibrate, "calibrate", 0, "FILE", "a text like those the model will see: tells which columns matter"),
     OPT_TEXT(quantize_args, measure, "measure", 0, "FILE", "the text the result is measured on (default: the calibration text)"),
     OPT_TEXT(quantize_args, importance, "importance", 0, "FILE", "an importance matrix (GGUF) instead of one made from the text"),
@@ -138,9 +138,7 @@ const struct verb_row verb_quantize = {
     .name = "quantize", .group = "models", .usage = "IN OUT", .summary = "make a model smaller, and say what it cost",
     .about = "Writes a GGUF file in another number format. With --calibrate errors are weighed by what each column of a matrix sees;\n"
              "with --bytes every matrix gets the format that loses least within the budget, which takes minutes of measuring. The result\n"
-             "is read back, and compared with its source on a text: divergence of the next token's distribution, and perplexity.\n"
-             "Methods: nearest (each block on its own; by importance with a text), gptq (errors are carried to columns not yet coded), awq\n"
-             "(columns are scaled before coding), absmax and zero-point (8 bits a weight, a scale a row).",
+             "is read back, and compared with its source on a text: divergence of the next token's distribution, and perplexity.",
     .examples = "  sooth quantize large.gguf small.gguf --type q4_k_m --calibrate text.txt\n"
                 "  sooth quantize large.gguf small.gguf --bytes 80M --calibrate text.txt --json\n",
     .options = quantize_options, .n_options = sizeof quantize_options / sizeof quantize_options[0],

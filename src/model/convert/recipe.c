@@ -46,7 +46,7 @@ enum { RECIPES = sizeof recipes / sizeof *recipes };
 static const struct recipe plain[] = {
     PLAIN("f32", 0), PLAIN("f16", 1), PLAIN("bf16", 32), PLAIN("q4_0", 2), PLAIN("q4_1", 3), PLAIN("q5_0", 8), PLAIN("q5_1", 9),
     PLAIN("q8_0", 7), PLAIN("q2_k", -1), PLAIN("q3_k", -1), PLAIN("q4_k", -1), PLAIN("q5_k", -1), PLAIN("q6_k", 18),
-    PLAIN("iq4_nl", 25), PLAIN("mxfp4", -1), PLAIN("nf4", -1),
+    PLAIN("iq4_nl", 25), PLAIN("mxfp4", -1),
 };
 enum { PLAINS = sizeof plain / sizeof *plain };
 
