@@ -70,6 +70,7 @@ struct sooth_tune_options {
     bool lenient;            /* rows that leave nothing to train are passed over, however many */
     double pivot;            /* text rows: share of each sentence that is not trained; 0 = off */
     bool topic;              /* text rows with a title: "title: " before each sentence */
+    const char *probe;       /* rows or text whose loss is measured before and after: what is forgotten; NULL = none */
 };
 void sooth_tune_options_init(struct sooth_tune_options *o); /* all zero, preview 3 */
 
@@ -111,10 +112,29 @@ struct sooth_train_result {
     double bits_per_byte;                /* of the validation text, after pre-training; NAN */
     bool stopped;                        /* by a callback */
     double seconds;
+    /* of tuning, for comparisons */
+    uint64_t trained_parameters, memory_bytes; /* memory: activations, gradients, optimizer state at their peak, without the model */
+    double step_seconds;                 /* mean */
+    double accuracy;                     /* share of validation targets that are the likeliest token, after; NAN */
+    double probe_before, probe_after;    /* NAN without a probe */
 };
 /* events and out may be NULL. */
 enum sooth_status sooth_tune(const struct sooth_tune_options *options, const struct sooth_train_events *events,
                              struct sooth_train_result *out, struct sooth_error *err);
+
+/* --- from a teacher ---------------------------------------------------------------------------------------- */
+
+struct sooth_distill_options {
+    struct sooth_tune_options tune; /* model: the student */
+    const char *teacher;     /* a model with the same vocabulary */
+    double temperature;      /* softens both distributions; 0 = 2 */
+    double share;            /* of the teacher in the loss, the rows' own answers have the rest; 0 = 0.9 */
+};
+void sooth_distill_options_init(struct sooth_distill_options *o);
+/* As sooth_tune, but the student learns what the teacher thinks likely at each trained token. Validation losses are those of the
+ * rows' own answers. */
+enum sooth_status sooth_distill(const struct sooth_distill_options *options, const struct sooth_train_events *events,
+                                struct sooth_train_result *out, struct sooth_error *err);
 
 /* --- from nothing ------------------------------------------------------------------------------------------ */
 

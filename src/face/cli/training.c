@@ -170,3 +170,10 @@ int training_end(struct training *t, enum sooth_status status, const struct soot
     cli_say(c, "%.0f s; the result is in '%s'", r->seconds, t->args->out);
     return EXIT_DONE;
 }
+
+void tuning_fill(const struct tuning_args *a, struct sooth_tune_options *o)
+{
+    o->model = a->model, o->data = a->data, o->valid = a->valid, o->probe = a->probe, o->method = a->method, o->variant = a->variant, o->targets = a->targets;
+    o->train_on = a->train_on, o->layout = a->layout, o->rank = (size_t)a->rank, o->tokens = (size_t)a->tokens, o->width = (size_t)a->width;
+    o->alpha = a->alpha, o->dropout = a->dropout, o->rslora = a->rslora, o->pack = a->pack, o->lenient = a->lenient;
+}

@@ -36,6 +36,35 @@ struct training_args {
     OPT_FLAG(s, training.resume, "resume", 0, "go on with the newest checkpoint in --out"), \
     OPT_FLAG(s, training.dry_run, "dry-run", 0, "show what would be trained, with memory and time, and stop")
 
+/* What is tuned, how, and on what: of tune and distill. */
+struct tuning_args {
+    const char *model, *data, *valid, *probe, *method, *variant, *targets, *train_on, *layout;
+    int64_t rank, tokens, width;
+    double alpha, dropout;
+    bool rslora, pack, lenient;
+};
+
+#define TUNING_OPTIONS(s) \
+    OPT_TEXT(s, tuning.model, "model", 'm', "MODEL", "the model to start from"), \
+    OPT_TEXT(s, tuning.data, "data", 'd', "PATH", "rows: a .jsonl or .json file, a text file, or a directory with train, valid and test"), \
+    OPT_TEXT(s, tuning.valid, "valid", 0, "FILE", "rows for validation (default: the directory's own)"), \
+    OPT_TEXT(s, tuning.probe, "probe", 0, "FILE", "rows or text whose loss tells what is forgotten"), \
+    OPT_TEXT(s, tuning.method, "method", 0, "NAME", "how (default lora); 'sooth list method' shows them"), \
+    OPT_TEXT(s, tuning.variant, "variant", 0, "NAME", "kind of a method that comes in several"), \
+    OPT_TEXT(s, tuning.targets, "targets", 0, "NAMES", "what is adapted: attn_q,attn_v, q_proj, all-linear, a pattern over names"), \
+    OPT_INT(s, tuning.rank, "rank", 'r', "N", "rank of a low-rank method (default 8)", 1, 65536), \
+    OPT_REAL(s, tuning.alpha, "alpha", 0, "X", "strength: what is learnt is scaled by alpha / rank (default twice the rank)", 0, 1e6), \
+    OPT_FLAG(s, tuning.rslora, "rslora", 0, "scale by alpha / sqrt(rank)"), \
+    OPT_REAL(s, tuning.dropout, "dropout", 0, "X", "share of the adapter's inputs dropped in training", 0, 0.99), \
+    OPT_INT(s, tuning.tokens, "tokens", 0, "N", "virtual tokens of prompts and prefixes (default 16)", 1, 65536), \
+    OPT_INT(s, tuning.width, "width", 0, "N", "inner width of bottlenecks and encoders", 1, 65536), \
+    OPT_TEXT(s, tuning.train_on, "train-on", 0, "answer|all|last|turns", "answers; every token; the last answer; each answer as a row of its own"), \
+    OPT_TEXT(s, tuning.layout, "layout", 0, "auto|chat|plain|notes", "chat template, prompt and answer joined, or joined by the start token"), \
+    OPT_FLAG(s, tuning.pack, "pack", 0, "several short examples share a row of --seq tokens; none sees another"), \
+    OPT_FLAG(s, tuning.lenient, "lenient", 0, "pass over rows that leave nothing to train, however many")
+
+void tuning_fill(const struct tuning_args *a, struct sooth_tune_options *o); /* after sooth_tune_options_init */
+
 /* Shows a run while it goes; user of the events. */
 struct training {
     const struct common_args *common;

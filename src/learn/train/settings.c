@@ -10,7 +10,7 @@
 
 enum { BATCH = 4, KEEP = 3 };
 
-const struct sooth_train_result settings_nothing = {.loss = NAN, .eval_before = NAN, .eval_after = NAN, .test_loss = NAN, .bits_per_byte = NAN};
+const struct sooth_train_result settings_nothing = {.loss = NAN, .eval_before = NAN, .eval_after = NAN, .test_loss = NAN, .bits_per_byte = NAN, .accuracy = NAN, .probe_before = NAN, .probe_after = NAN};
 
 enum sooth_status settings_word(const char *given, const char *const *words, size_t n, const char *what, int *out, struct sooth_error *err)
 {

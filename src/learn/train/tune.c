@@ -13,6 +13,7 @@
 #include "learn/train/settings.h"
 #include "learn/train/reading.h"
 #include "learn/train/train.h"
+#include "learn/train/tune.h"
 #include "model/infer/infer.h"
 #include "model/token/token.h"
 #include "sooth/train.h"
@@ -21,11 +22,12 @@ enum { SEQ = 1024 };
 
 struct tune {
     const struct sooth_tune_options *o;
+    const struct tune_loss *with;
     const struct sooth_train_events *events;
     struct sooth_model *model;
     struct infer_parts parts;
     struct example_options how;
-    struct examples train, valid, test;
+    struct examples train, valid, test, probe;
     struct units units;
     struct adapt *adapt;
     struct learner *learner;
@@ -113,6 +115,11 @@ static enum sooth_status data(struct tune *t, struct sooth_error *err)
         if (!status)
             status = rows_make(t, &s, &t->valid, err);
     }
+    if (!status && t->o->probe) {
+        status = samples_load(&s, t->o->probe, err);
+        if (!status)
+            status = rows_make(t, &s, &t->probe, err);
+    }
     samples_release(&s);
     if (!status && !units_make(&t->units, &t->train, t->o->pack, t->how.most, t->o->train.seed))
         status = err_nomem(err);
@@ -178,6 +185,12 @@ static struct sooth_train_row preview_row(struct arena *a, const struct tokenize
     return row;
 }
 
+static enum sooth_status loss(void *user, struct learner *l, const struct minibatch *b, bool train, uint64_t draw, double *value, struct sooth_error *err)
+{
+    struct tune *t = user;
+    return t->with ? t->with->loss(t->with->user, l, b, train, draw, value, err) : learner_nll(l, b, train, draw, value, err);
+}
+
 static enum sooth_status plan(struct tune *t, bool *go, struct sooth_error *err)
 {
     struct arena a;
@@ -195,7 +208,7 @@ static enum sooth_status plan(struct tune *t, bool *go, struct sooth_error *err)
     t->plan.preview = rows;
     t->plan.n_preview = rows ? show : 0;
     if (t->o->train.dry_run)
-        status = settings_probe(t->learner, &t->train, &t->valid, &t->units, &t->loop, loop_plain, NULL, &t->plan, err);
+        status = settings_probe(t->learner, &t->train, &t->valid, &t->units, &t->loop, loss, t, &t->plan, err);
     if (!status && t->events && t->events->on_plan)
         *go = t->events->on_plan(t->events->user, &t->plan);
     t->plan.preview = NULL;
@@ -216,18 +229,72 @@ static enum sooth_status result_save(void *user, const char *dir, struct sooth_e
     return adapt_save(((struct tune *)user)->adapt, dir, err);
 }
 
+/* Share of the validation targets that the model would have chosen. */
+static enum sooth_status accuracy(struct tune *t, double *out, struct sooth_error *err)
+{
+    enum sooth_status status = SOOTH_OK;
+    struct minibatch b;
+    size_t right = 0, all = 0;
+    learner_batch(t->learner, &b);
+    for (size_t i = 0; i < t->valid.list.count && !status; i++) {
+        struct run *r = t->learner->eval;
+        minibatch_clear(&b);
+        if (!minibatch_add(&b, &t->valid.list.items[i], 1))
+            status = err_nomem(err);
+        struct rows rows = minibatch_rows(&b);
+        run_begin(r, &rows);
+        struct mat *y = arch_logits(t->parts.arch, r, arch_hidden(t->parts.arch, r));
+        status = status ? status : run_end(r, err);
+        for (size_t row = 0, at = 0; row < b.token.count && !status; row++) {
+            if (!b.want.items[row])
+                continue;
+            const float *z = y->v + at++ * y->cols;
+            size_t best = 0;
+            for (size_t j = 1; j < y->cols; j++)
+                best = z[j] > z[best] ? j : best;
+            right += (int32_t)best == b.target.items[row];
+            all++;
+        }
+    }
+    minibatch_release(&b);
+    *out = all ? (double)right / (double)all : NAN;
+    return status;
+}
+
+static enum sooth_status probe(struct tune *t, double *out, struct sooth_error *err)
+{
+    return t->probe.list.count ? loop_evaluate(t->learner, &t->probe, t->loop.batch, NULL, NULL, out, err) : SOOTH_OK;
+}
+
+static void measured(const struct tune *t, struct sooth_train_result *out, double seconds)
+{
+    uint64_t steps = out->step - out->resumed_at;
+    out->trained_parameters = adapt_parameters(t->adapt);
+    out->memory_bytes = run_peak(t->learner->run) + t->learner->optimizer.bytes + 2 * sizeof(float) * out->trained_parameters;
+    out->step_seconds = steps ? seconds / (double)steps : 0;
+}
+
 static enum sooth_status run(struct tune *t, struct sooth_train_result *out, struct sooth_error *err)
 {
     struct loop_result r;
     t->loop.told = told;
     t->loop.extra = result_save;
+    t->loop.loss = loss;
     t->loop.user = t;
-    enum sooth_status status = loop_run(t->learner, &t->train, &t->units, &t->valid, &t->loop, &r, err);
+    enum sooth_status status = probe(t, &out->probe_before, err);
+    double start = clock_seconds();
+    if (!status)
+        status = loop_run(t->learner, &t->train, &t->units, &t->valid, &t->loop, &r, err);
     if (status)
         return status;
     settings_result(&r, out);
-    if (t->test.list.count && !out->stopped)
+    measured(t, out, clock_seconds() - start);
+    if (!out->stopped && t->test.list.count)
         status = loop_evaluate(t->learner, &t->test, t->loop.batch, NULL, NULL, &out->test_loss, err);
+    if (!out->stopped && !status)
+        status = probe(t, &out->probe_after, err);
+    if (!out->stopped && !status)
+        status = accuracy(t, &out->accuracy, err);
     return status;
 }
 
@@ -248,6 +315,8 @@ static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, st
     if (!t->parts.arch)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "'%s' is not a local model that generates text", t->o->model);
     status = prepare(t, err);
+    if (!status && t->with && t->with->open)
+        status = t->with->open(t->with->user, t->model, err);
     if (!status)
         status = data(t, err);
     if (!status)
@@ -260,15 +329,16 @@ static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, st
     return status ? status : run(t, out, err);
 }
 
-enum sooth_status sooth_tune(const struct sooth_tune_options *options, const struct sooth_train_events *events,
-                             struct sooth_train_result *out, struct sooth_error *err)
+enum sooth_status tune_with(const struct sooth_tune_options *o, const struct tune_loss *with, const struct sooth_train_events *events,
+                            struct sooth_train_result *out, struct sooth_error *err)
 {
-    struct tune t = {.o = options, .events = events, .facts = BUF_INIT, .started = clock_seconds()};
+    struct tune t = {.o = o, .with = with, .events = events, .facts = BUF_INIT, .started = clock_seconds()};
     struct sooth_train_result result = settings_nothing;
     struct sooth_error own = {0};
     examples_init(&t.train);
     examples_init(&t.valid);
     examples_init(&t.test);
+    examples_init(&t.probe);
     enum sooth_status status = tune(&t, &result, err ? err : &own);
     result.seconds = clock_seconds() - t.started;
     if (out)
@@ -279,7 +349,14 @@ enum sooth_status sooth_tune(const struct sooth_tune_options *options, const str
     examples_release(&t.train);
     examples_release(&t.valid);
     examples_release(&t.test);
+    examples_release(&t.probe);
     buf_release(&t.facts);
     sooth_model_close(t.model);
     return status;
+}
+
+enum sooth_status sooth_tune(const struct sooth_tune_options *options, const struct sooth_train_events *events,
+                             struct sooth_train_result *out, struct sooth_error *err)
+{
+    return tune_with(options, NULL, events, out, err);
 }
