@@ -47,14 +47,15 @@ static void document_print(const struct document *d, struct buf *out)
     }
 }
 
-static void golden_check(const char *source, const char *folder, const char *name)
+/* From the source's root, so that messages name files alike wherever the tree lies. */
+static void golden_check(const char *folder, const char *name)
 {
     char path[1200], golden[1200], line[64];
     struct document d;
     struct sooth_error err;
     struct buf now = BUF_INIT, then = BUF_INIT;
-    snprintf(path, sizeof path, "%s/%s/%s", source, folder, name);
-    snprintf(golden, sizeof golden, "%s/tests/golden/doc/%s.txt", source, name);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(golden, sizeof golden, "tests/golden/doc/%s.txt", name);
     if (doc_parse_file(path, NULL, &d, &err) != SOOTH_OK)
         fail_msg("%s", err.text);
     doc_check(&d);
@@ -78,17 +79,16 @@ static void golden_check(const char *source, const char *folder, const char *nam
 static size_t folder_check(const char *of)
 {
     const char *source = getenv("SOOTH_SOURCE") ? getenv("SOOTH_SOURCE") : ".";
-    char folder[1000];
     size_t count = 0;
-    snprintf(folder, sizeof folder, "%s/%s", source, of);
-    DIR *dir = opendir(folder);
+    assert_int_equal(chdir(source), 0);
+    DIR *dir = opendir(of);
     assert_non_null(dir);
     for (struct dirent *e; (e = readdir(dir));) {
         const char *dot = strrchr(e->d_name, '.');
         if (e->d_name[0] == '.' || !doc_name_known(e->d_name) ||
             (strcmp(dot, ".pdf") == 0 && !have_pdftotext()))
             continue;
-        golden_check(source, of, e->d_name);
+        golden_check(of, e->d_name);
         count++;
     }
     closedir(dir);
