@@ -201,7 +201,7 @@ static void nucleus_tightens_and_starts_anew(void **state)
     struct sooth_sampling sampling = warm();
     struct strategy s = make("nucleus", 4, &sampling);
     struct sampler sampler = {.p = sampling};
-    char text[64] = "";
+    char text[128] = "";
     assert_true(sampling.top_p == 0.9);
     for (size_t i = 0; i < sizeof schedule / sizeof *schedule; i++) {
         assert_true(fabs(dial(&s, &sampler, text) - schedule[i]) < 1e-6);
