@@ -1,7 +1,7 @@
 /* ask.c: the ask loop: one question, one search, one answer.
  *
- * Iterative retrieval does not pay by default and bad context hurts, so: search once, judge what was found, answer
- * from the best sentences or not at all. A draft by a model is only ever kept where the sources bear it; if nothing of
+ * What tables can be asked is worked out first (know/retrieve). Iterative retrieval does not pay by default and bad
+ * context hurts, so: search once, judge what was found, answer from the best sentences or not at all. A draft by a model is only ever kept where the sources bear it; if nothing of
  * it survives, the best sentences are quoted instead. */
 #include "core/base/alloc.h"
 #include <math.h>
@@ -333,14 +333,47 @@ static enum sooth_status search(struct asking *k)
     return st ? st : queries_take(k);
 }
 
+/* A total, an extreme or a count over tables is worked out by SQL, not read: the sentence says the result, the rows behind it are cited. */
+static enum sooth_status worked_out(struct asking *k, bool *done)
+{
+    struct sooth_search_options s;
+    sooth_search_options_init(&s);
+    s.mode = SOOTH_SEARCH_SQL;
+    s.k = RETRIEVED;
+    s.filter = k->o->filter;
+    enum sooth_status st = sooth_search(k->kb, k->out->standalone, &s, &k->out->retrieved, k->err);
+    struct sooth_hits *rows = &k->out->retrieved;
+    *done = !st && rows->answer;
+    if (st || !*done) {
+        sooth_hits_release(rows);
+        return st;
+    }
+    const struct verify_result r = { .verdict = SOOTH_SUPPORTED, .score = 1, .why = "worked out from the rows cited" };
+    k->out->mode = "quoted";
+    k->out->used = rows->count;
+    k->out->queries = mem_calloc(1, sizeof *k->out->queries);
+    if (!k->out->queries || !(k->out->queries[0] = mem_strdup(rows->sql ? rows->sql : k->out->standalone)))
+        return err_nomem(k->err);
+    k->out->n_queries = 1;
+    st = answer_add_sentence(k->out, rows->answer, strlen(rows->answer), &r, false, k->err);
+    for (size_t i = 0; i < rows->count && !st; i++)
+        st = answer_cite(k->out, k->kb, &rows->items[i], 0, strlen(rows->items[i].text), k->err);
+    return st ? st : answer_finish(k->out, k->err);
+}
+
 static enum sooth_status answer_question(struct asking *k)
 {
     char why[200];
     double t0 = clock_seconds();
     if (k->q.small_talk)
         return abstain(k, "nothing was asked");
-    enum sooth_status st = search(k);
-    if (st)
+    bool done;
+    enum sooth_status st = worked_out(k, &done);
+    if (!st && done)
+        k->out->retrieve_seconds = clock_seconds() - t0;
+    if (!st && !done)
+        st = search(k);
+    if (st || done)
         return st;
     if (!k->out->retrieved.count) {
         k->out->retrieve_seconds = clock_seconds() - t0;

@@ -209,10 +209,38 @@ static void check_against_sources(void **state)
     kb_drop(kb);
 }
 
+/* Extremes and totals of a table are worked out; what only looks like one is read as before. */
+static void tables_are_worked_out(void **state)
+{
+    (void)state;
+    static const char *const docs[][2] = {
+        { "pumps.csv", "pump,town,litres\nA1,Ulm,300\nB2,Bonn,920\nC3,Kiel,410\n" },
+        { "lease.md", "# Lease\n\nThe highest rent the landlord may ask is 900 euros a month.\n" } };
+    struct sooth_kb *kb = kb_of(docs, 2);
+    struct sooth_answer a;
+    ask(kb, "Which pump has the most litres?", NULL, 0, &a);
+    assert_false(a.abstained);
+    assert_non_null(strstr(a.answer, "920"));
+    assert_non_null(strstr(a.answer, "B2"));
+    assert_int_equal(a.n_citations, 1);
+    assert_non_null(strstr(a.citations[0].quote, "B2"));
+    assert_non_null(strstr(a.queries[0], "SELECT"));
+    sooth_answer_release(&a);
+    ask(kb, "What is the sum of the litres of all pumps?", NULL, 0, &a);
+    assert_non_null(strstr(a.answer, "1630"));
+    assert_int_equal(a.n_citations, 3);
+    sooth_answer_release(&a);
+    ask(kb, "What is the highest rent the landlord may ask?", NULL, 0, &a);
+    assert_non_null(strstr(a.answer, "900 euros"));
+    assert_string_equal(a.queries[0], "What is the highest rent the landlord may ask?");
+    sooth_answer_release(&a);
+    kb_drop(kb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lesson_rag_31_citations_resolve), cmocka_unit_test(lesson_rag_32_outside_the_documents_is_refused), cmocka_unit_test(ask_follow_ups),
-        cmocka_unit_test(threat_documents_with_orders), cmocka_unit_test(ask_survives_failing_memory), cmocka_unit_test(check_against_sources) };
+        cmocka_unit_test(threat_documents_with_orders), cmocka_unit_test(ask_survives_failing_memory), cmocka_unit_test(tables_are_worked_out), cmocka_unit_test(check_against_sources) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
