@@ -1,44 +1,9 @@
 /* The knowledge graph: rules, PageRank, two hops, forgetting. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 #include "core/base/alloc.h"
 #include "core/base/rng.h"
 #include "know/retrieve/graph.h"
-
-static char root[64];
-
-static int setup(void **state)
-{
-    strcpy(root, "/tmp/sooth-graph-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
-}
-
-static struct sooth_kb *open_kb(void)
-{
-    struct sooth_kb *kb;
-    const struct sooth_kb_options o = {.embedder = "hash", .create = true, .threads = 1};
-    assert_int_equal(sooth_kb_open(root, &o, &kb, NULL), SOOTH_OK);
-    return kb;
-}
-
-static void add(struct sooth_kb *kb, const char *name, const char *text)
-{
-    assert_int_equal(sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, NULL, NULL), SOOTH_OK);
-}
+#include "kb_fixture.h"
 
 static void golden_pagerank(void **state)
 {

@@ -1,45 +1,7 @@
 /* Questions over tables: what is worked out, what it rests on, what is refused. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 #include "core/base/alloc.h"
 #include "know/retrieve/retrieve.h"
-
-static char root[64];
-
-static int setup(void **state)
-{
-    strcpy(root, "/tmp/sooth-tables-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
-}
-
-static struct sooth_kb *open_kb(void)
-{
-    struct sooth_kb *kb;
-    const struct sooth_kb_options o = {.embedder = "hash", .create = true, .threads = 1};
-    assert_int_equal(sooth_kb_open(root, &o, &kb, NULL), SOOTH_OK);
-    return kb;
-}
-
-static void add(struct sooth_kb *kb, const char *name, const char *text)
-{
-    struct sooth_error err = {0};
-    if (sooth_kb_add_bytes(kb, name, text, strlen(text), NULL, NULL, &err) != SOOTH_OK)
-        fail_msg("%s", err.text);
-}
+#include "kb_fixture.h"
 
 static void ask(struct sooth_kb *kb, const char *question, struct sooth_hits *h)
 {
