@@ -114,7 +114,8 @@ const struct verb_row verb_tune = {
              "time with one step. DIR then holds the adapter, train.jsonl (an object a step), TensorBoard events and checkpoints. Ctrl-C\n"
              "saves first; --resume goes on, with the same bits as if nothing had happened.\n"
              "--compare prints for each method: trained numbers, memory beside the model, seconds a step, validation loss before and after,\n"
-             "share of validation tokens that are the likeliest, and by how much the loss on --probe rose.",
+             "share of validation tokens that are the likeliest, and by how much the loss on --probe rose.\n"
+             "An encoder learns to read: rows of question, passage and answer (text of the passage, or null); DIR then holds reader.gguf.",
     .examples = "  sooth tune --model smollm2 --data rows.jsonl --out my-lora --dry-run\n"
                 "  sooth tune --model smollm2 --data rows.jsonl --out my-lora --rank 8 --epochs 2\n"
                 "  sooth tune --model smollm2 --data folder --out my-lora --eval-every 50 --save-every 50 --resume\n"

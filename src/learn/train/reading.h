@@ -45,5 +45,5 @@ enum sooth_status reading_measure(const struct sooth_reader *r, struct run *run,
 
 /* tune_reader.c: sooth_tune of an encoder. */
 enum sooth_status tune_reader(const struct sooth_tune_options *o, const struct sooth_train_events *events, struct sooth_model *encoder,
-                              struct sooth_train_result *out, struct sooth_error *err);
+                              enum run_products products, struct sooth_train_result *out, struct sooth_error *err);
 #endif

@@ -311,7 +311,8 @@ static enum sooth_status tune(struct tune *t, struct sooth_train_result *out, st
         return status;
     t->parts = infer_parts(t->model);
     if (t->parts.arch && !arch_info(t->parts.arch)->decoder)
-        return tune_reader(t->o, t->events, t->model, out, err);
+        return t->with ? err_set(err, SOOTH_ERR_UNSUPPORTED, "'%s' is an encoder: it cannot learn from a teacher that generates", t->o->model)
+                       : tune_reader(t->o, t->events, t->model, t->products, out, err);
     if (!t->parts.arch)
         return err_set(err, SOOTH_ERR_UNSUPPORTED, "'%s' is not a local model that generates text", t->o->model);
     status = prepare(t, err);

@@ -14,14 +14,19 @@
 #include "core/base/rng.h"
 #include "learn/train/optimizer.h"
 #include "learn/train/reading.h"
+#include "learn/train/settings.h"
 #include "learn/train/trainlog.h"
 #include "model/arch/arch.h"
 
-enum { BATCH = 16, RANK = 16 };
+enum { BATCH = 16, BATCH_MOST = 1024, RANK = 16 };
+#define WARMUP 0.05 /* share of the steps, where nothing is said */
 
 struct lesson {
     const struct sooth_tune_options *o;
     const struct sooth_train_events *events;
+    enum run_products products;
+    const struct schedule_row *schedule;
+    struct learner_options how;
     struct sooth_reader *reader;
     struct reading_set train, valid;
     struct grads *grads;
@@ -34,6 +39,30 @@ struct lesson {
     double rate;
     struct reading_score score;
 };
+
+/* What is said for generators, or not built for readers, is refused and not passed over. */
+static enum sooth_status settings_read(struct lesson *l, struct sooth_error *err)
+{
+    const struct sooth_tune_options *o = l->o;
+    const struct sooth_train_settings *t = &o->train;
+    const struct { const char *name; bool given; } foreign[] = {
+        { "variant", o->variant }, { "rslora", o->rslora }, { "dropout", o->dropout > 0 }, { "tokens", o->tokens }, { "width", o->width },
+        { "train-on", o->train_on }, { "layout", o->layout }, { "pack", o->pack }, { "lenient", o->lenient }, { "pivot", o->pivot > 0 }, { "topic", o->topic },
+        { "probe", o->probe }, { "seq", t->seq }, { "optimizer", t->optimizer }, { "skip-outlier", t->outlier > 0 }, { "accumulate", t->accumulate > 1 },
+        { "save-every", t->save_every }, { "keep", t->keep }, { "patience", t->patience }, { "resume", t->resume } };
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (foreign[i].given)
+            return err_set(err, SOOTH_ERR_UNSUPPORTED, "an encoder is taught to read without '%s'", foreign[i].name);
+    if (o->method && strcmp(o->method, "lora") != 0)
+        return err_set(err, SOOTH_ERR_UNSUPPORTED, "encoders are taught by 'lora', not by '%.40s'", o->method);
+    if (t->batch > BATCH_MOST)
+        return err_set(err, SOOTH_ERR_ARG, "a batch of %zu rows is too large: %d at most", t->batch, BATCH_MOST);
+    l->schedule = schedule_row_find(t->schedule ? t->schedule : "linear");
+    if (!l->schedule)
+        return err_set(err, SOOTH_ERR_ARG, "there is no schedule '%.40s'", t->schedule);
+    settings_learner(t, &l->how);
+    return SOOTH_OK;
+}
 
 static enum sooth_status part_load(struct lesson *l, const char *name, bool must, struct reading_set *s, struct sooth_error *err)
 {
@@ -72,8 +101,6 @@ static enum sooth_status reader_make(struct lesson *l, struct sooth_model *encod
 {
     struct buf targets = BUF_INIT;
     size_t rank = l->o->rank ? l->o->rank : RANK;
-    if (l->o->method && strcmp(l->o->method, "lora") != 0)
-        return err_set(err, SOOTH_ERR_UNSUPPORTED, "encoders are taught by 'lora', not by '%.40s'", l->o->method);
     if (l->o->targets)
         buf_puts(&targets, l->o->targets);
     else
@@ -101,8 +128,9 @@ static enum sooth_status learner_make(struct lesson *l, struct sooth_error *err)
         status = optimizer_init(&l->optimizer, optimizer_row_find("adamw"), items, n, NULL, err);
     mem_free(list);
     mem_free(items);
-    struct run_options record = { .pool = infer_parts(l->reader->model).pool, .grads = l->grads, .tape = true, .checkpoint = l->o->train.checkpointing };
-    struct run_options plain = { .pool = record.pool };
+    struct run_options record = { .pool = infer_parts(l->reader->model).pool, .grads = l->grads, .tape = true, .checkpoint = l->how.checkpoint,
+                                  .products = l->products };
+    struct run_options plain = { .pool = record.pool, .products = l->products };
     if (!status)
         status = adapt_apply(l->reader->adapt, &record, err);
     if (!status)
@@ -129,15 +157,14 @@ static void shuffle(struct lesson *l, uint64_t epoch)
 
 static enum sooth_status step(struct lesson *l, uint64_t s, struct reading_batch *b, struct trainlog_line *line, struct sooth_error *err)
 {
-    const struct reading_row *rows[1024];
+    const struct reading_row *rows[BATCH_MOST];
     size_t first = (size_t)(s % l->per_epoch) * l->batch, n = l->train.rows.count - first < l->batch ? l->train.rows.count - first : l->batch;
     if (s % l->per_epoch == 0)
         shuffle(l, s / l->per_epoch);
     for (size_t i = 0; i < n; i++)
         rows[i] = &l->train.rows.items[l->order[first + i]];
-    uint64_t warmup = l->o->train.warmup >= 1 ? (uint64_t)l->o->train.warmup : (uint64_t)((l->o->train.warmup > 0 ? l->o->train.warmup : 0.05) * (double)l->total);
-    const struct schedule_row *schedule = schedule_row_find(l->o->train.schedule ? l->o->train.schedule : "linear");
-    line->rate = l->rate * schedule_factor(schedule, s, l->total, warmup, l->o->train.floor);
+    uint64_t warmup = l->o->train.warmup > 0 ? settings_warmup(&l->o->train, l->total) : (uint64_t)(WARMUP * (double)l->total);
+    line->rate = l->rate * schedule_factor(l->schedule, s, l->total, warmup, l->o->train.floor);
     grads_clear(l->grads);
     enum sooth_status status = reading_batch_fill(b, l->reader, rows, n, err);
     if (!status)
@@ -149,8 +176,10 @@ static enum sooth_status step(struct lesson *l, uint64_t s, struct reading_batch
     line->skipped = !isfinite(line->loss) || !isfinite(line->grad_norm);
     if (line->skipped)
         return SOOTH_OK;
-    struct optimizer_step o = { .rate = line->rate, .scale = line->grad_norm > 1 ? 1 / line->grad_norm : 1, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .t = s + 1 };
-    optimizer_apply(&l->optimizer, infer_parts(l->reader->model).pool, o, l->o->train.decay);
+    const struct learner_options *how = &l->how;
+    struct optimizer_step o = { .rate = line->rate, .scale = how->clip > 0 && line->grad_norm > how->clip ? how->clip / line->grad_norm : 1, .beta1 = how->beta1,
+                                .beta2 = how->beta2, .epsilon = how->epsilon, .t = s + 1 };
+    optimizer_apply(&l->optimizer, infer_parts(l->reader->model).pool, o, how->decay);
     return adapt_refresh(l->reader->adapt, err);
 }
 
@@ -213,12 +242,14 @@ static enum sooth_status learn(struct lesson *l, struct sooth_train_result *out,
 }
 
 enum sooth_status tune_reader(const struct sooth_tune_options *o, const struct sooth_train_events *events, struct sooth_model *encoder,
-                              struct sooth_train_result *out, struct sooth_error *err)
+                              enum run_products products, struct sooth_train_result *out, struct sooth_error *err)
 {
-    struct lesson l = { .o = o, .events = events, .batch = o->train.batch ? o->train.batch : BATCH, .rate = o->train.rate > 0 ? o->train.rate : 1e-3, .log = { -1, -1 } };
+    struct lesson l = { .o = o, .events = events, .products = products, .batch = o->train.batch ? o->train.batch : BATCH, .rate = o->train.rate > 0 ? o->train.rate : 1e-3, .log = { -1, -1 } };
     reading_set_init(&l.train);
     reading_set_init(&l.valid);
-    enum sooth_status status = l.batch > 1024 ? err_set(err, SOOTH_ERR_ARG, "a batch of %zu rows is too large: 1024 at most", l.batch) : rows_load(&l, err);
+    enum sooth_status status = settings_read(&l, err);
+    if (!status)
+        status = rows_load(&l, err);
     if (!status)
         status = reader_make(&l, encoder, err);
     if (!status)

@@ -165,8 +165,33 @@ static void bad_rows_are_named(void **state)
     }
 }
 
+static void what_does_not_go_is_refused(void **state)
+{
+    (void)state;
+    struct sooth_tune_options o, base;
+    struct sooth_error err = { 0 };
+    sooth_tune_options_init(&base);
+    base.model = model_path();
+    base.data = written(data);
+    base.targets = "all-linear";
+    base.train.out = "/tmp/sooth-reader-never-made";
+    o = base, o.dropout = 0.1;
+    assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "dropout"));
+    o = base, o.train.resume = true;
+    assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_UNSUPPORTED);
+    o = base, o.method = "prefix";
+    assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_UNSUPPORTED);
+    o = base, o.train.schedule = "sideways";
+    assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
+    o = base, o.train.batch = 5000;
+    assert_int_equal(sooth_tune(&o, NULL, NULL, &err), SOOTH_ERR_ARG);
+    assert_false(file_exists(base.train.out));
+    unlink(base.data);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_gradient_is_the_loss_s), cmocka_unit_test(a_few_rows_are_learnt), cmocka_unit_test(bad_rows_are_named) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_gradient_is_the_loss_s), cmocka_unit_test(a_few_rows_are_learnt), cmocka_unit_test(what_does_not_go_is_refused), cmocka_unit_test(bad_rows_are_named) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
